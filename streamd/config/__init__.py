@@ -1,0 +1,1 @@
+"""The YAML file: load it with positions, type it, check it, watch it."""

@@ -1,0 +1,1 @@
+"""The media servers that streamd can run, behind one Protocol."""

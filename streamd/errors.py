@@ -1,0 +1,59 @@
+"""What can go wrong, on one screen. Every message is written for the operator who reads it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+class StreamdError(Exception):
+    """The base of every error that streamd raises on purpose."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One thing wrong with the configuration, and where.
+
+    Lines and columns count from 1; 0 means that the problem has no place in a file.
+    """
+
+    file: str
+    line: int
+    column: int
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        """Render as `file:line:column: path: what is wrong; what to do`."""
+        where = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        return ": ".join(part for part in (where, self.path, self.message) if part)
+
+
+class ConfigError(StreamdError):
+    """The configuration cannot be used. Holds every problem found, in file order."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(sorted(set(problems)))
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+class SettingsError(StreamdError):
+    """A flag, environment variable or directory cannot be used."""
+
+
+class EngineError(StreamdError):
+    """A media server could not be tested, started, asked or changed."""
+
+
+class SupervisorError(StreamdError):
+    """supervisord could not be started or did not do what it was asked."""
+
+
+class FFmpegError(StreamdError):
+    """The FFmpeg binary is missing or cannot be used."""
+
+
+class PlanRefusedError(StreamdError):
+    """The guard refused a plan that would stop too much of what is live."""
+
+
+class ControlError(StreamdError):
+    """The running daemon could not be reached, or answered with an error."""

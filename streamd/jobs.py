@@ -1,0 +1,44 @@
+"""What shall run, as values: one job is one process, before it becomes an argv."""
+
+from dataclasses import dataclass, field
+
+from streamd.desired import ServerSpec
+
+
+@dataclass(frozen=True, slots=True)
+class ServerJob:
+    """Run one media server."""
+
+    process: str
+    server: ServerSpec
+
+
+@dataclass(frozen=True, slots=True)
+class TargetJob:
+    """Send one stream to one address of a target, while `publisher` publishes it.
+
+    Attributes:
+        process: name of the process, `target.NAME`, with `@app/stream` where a target has many
+            and `~backup` for its backup address.
+        target: name of the target.
+        stream: `app/stream` as the file names it.
+        input_url: where the stream is read from the media server; holds a secret only with a
+            key in the stream's name (`input_secret`).
+        output_url: the whole address with its key, placeholders filled.
+        publisher: client id of the publisher; another publisher makes it another job.
+        ffmpeg: path of the binary.
+        progress: HOST:PORT that progress is reported to (UDP).
+    """
+
+    process: str
+    target: str
+    stream: str
+    input_url: str = field(repr=False)
+    output_url: str = field(repr=False)
+    publisher: str
+    ffmpeg: str
+    progress: str
+    input_secret: bool = False
+
+
+Job = ServerJob | TargetJob

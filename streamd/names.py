@@ -1,0 +1,68 @@
+"""Names of streams: `app/stream`, their patterns, and what a publisher may call itself."""
+
+import re
+from functools import lru_cache
+
+DEFAULT_APP = "live"
+MAX_NAME_LENGTH = 200
+
+# A stream's name becomes part of URLs, HLS file names and log file names. This set is what RTMP
+# encoders use in practice, and it leaves no room for `..`, separators or shell and INI syntax.
+_SEGMENT = r"[A-Za-z0-9_][A-Za-z0-9_.~=+@,:-]*"
+_PUBLISHED = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT})+")
+_PATTERN_SEGMENT = r"(?:[A-Za-z0-9_*][A-Za-z0-9_.~=+@,:*-]*)"
+_PATTERN = re.compile(rf"{_PATTERN_SEGMENT}(?:/{_PATTERN_SEGMENT})*")
+
+
+def is_published_name(stream: str) -> bool:
+    """Tell whether `app/stream` is a name that streamd lets onto a server."""
+    return len(stream) <= MAX_NAME_LENGTH and _PUBLISHED.fullmatch(stream) is not None
+
+
+def is_pattern(text: str) -> bool:
+    """Tell whether a name in the file is a legal stream name or pattern."""
+    return len(text) <= MAX_NAME_LENGTH and _PATTERN.fullmatch(text) is not None
+
+
+def full_name(text: str) -> str:
+    """Complete a name from the file to `app/stream`.
+
+    `livestream` is `live/livestream`, and a lone `*` is every stream of every app (`*/*`).
+    """
+    if text == "*":
+        return "*/*"
+    return text if "/" in text else f"{DEFAULT_APP}/{text}"
+
+
+def split(stream: str) -> tuple[str, str]:
+    """Split `app/stream` at its last slash, as RTMP servers do."""
+    app, _, name = stream.rpartition("/")
+    return app, name
+
+
+def has_wildcard(pattern: str) -> bool:
+    """Tell whether a pattern can match more than one stream."""
+    return "*" in pattern
+
+
+@lru_cache(maxsize=65536)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    if pattern == "*/*":
+        return re.compile(r".+/[^/]+")
+    return re.compile("[^/]*".join(map(re.escape, pattern.split("*"))))
+
+
+def matches(pattern: str, stream: str) -> bool:
+    """Tell whether `app/stream` matches a full pattern; `*` stays within one segment."""
+    if "*" not in pattern:
+        return pattern == stream
+    return _compiled(pattern).fullmatch(stream) is not None
+
+
+def specificity(pattern: str) -> tuple[int, int, str]:
+    """Order patterns so that the greatest is the one that decides.
+
+    A name without `*` beats every pattern; then the longer literal prefix, then the longer text.
+    """
+    literal = pattern.partition("*")[0]
+    return (len(literal) if "*" in pattern else 1 << 30, len(pattern), pattern)
