@@ -1,0 +1,164 @@
+"""Publishers and probes: real media at hardly any cost."""
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+_ENCODE_TIMEOUT_S = 60
+_STOP_TIMEOUT_S = 5
+
+
+@cache
+def ffmpeg_path() -> str:
+    """Return the FFmpeg that tests run, or fail: it is part of what is tested."""
+    path = shutil.which("ffmpeg")
+    assert path is not None, "the tests need ffmpeg in PATH"
+    return path
+
+
+@cache
+def clip() -> Path:
+    """Return a 10 s clip (H.264 160x120, 15 frames/s, a keyframe a second; AAC), encoded once.
+
+    Test processes that run at once share it; playing it costs no encoding.
+    """
+    directory = Path(tempfile.gettempdir()) / f"streamd-test-media-{os.getuid()}"
+    directory.mkdir(mode=0o700, exist_ok=True)
+    path = directory / "clip-1.mp4"
+    with (directory / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not path.exists():
+            _encode(path)
+    return path
+
+
+def _encode(path: Path) -> None:
+    part = path.with_suffix(".part")
+    picture = "testsrc2=size=160x120:rate=15:duration=10"
+    tone = "sine=frequency=440:sample_rate=44100:duration=10"
+    subprocess.run(
+        (
+            *(ffmpeg_path(), "-v", "error", "-nostdin", "-y"),
+            *("-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", tone),
+            *("-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g", "15"),
+            *("-pix_fmt", "yuv420p", "-c:a", "aac", "-b:a", "32k", "-shortest"),
+            *("-f", "mp4", str(part)),
+        ),
+        check=True,
+        timeout=_ENCODE_TIMEOUT_S,
+    )
+    part.rename(path)
+
+
+@dataclass(frozen=True)
+class Publisher:
+    """A running FFmpeg that publishes the clip in real time, over and over."""
+
+    process: subprocess.Popen[bytes]
+    log_path: Path
+
+    @property
+    def pid(self) -> int:
+        """The process to send signals to."""
+        return self.process.pid
+
+    def alive(self) -> bool:
+        """Tell whether it still publishes."""
+        return self.process.poll() is None
+
+    def log(self) -> str:
+        """Return what FFmpeg said so far."""
+        return self.log_path.read_text(errors="replace")
+
+    def freeze(self) -> None:
+        """Stop sending without closing the connection."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Go on sending."""
+        self.process.send_signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """End at once, as a power cut would."""
+        self.process.kill()
+        self.process.wait(_STOP_TIMEOUT_S)
+
+    def stop(self) -> None:
+        """End politely; at once if that does not help. More than once is harmless."""
+        if self.process.poll() is not None:
+            return
+        self.process.send_signal(signal.SIGCONT)
+        self.process.terminate()
+        try:
+            self.process.wait(_STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+
+@contextlib.contextmanager
+def publisher(
+    url: str, *, media: Path | None = None, real_time: bool = True
+) -> Iterator[Publisher]:
+    """Publish the clip (or `media`, MP4) to an RTMP or SRT address until the block ends.
+
+    Does not wait until the server took it: wait for what the test needs.
+    """
+    container = ("-f", "mpegts") if url.startswith("srt:") else ("-f", "flv")
+    argv = (
+        *(ffmpeg_path(), "-hide_banner", "-nostdin", "-nostats", "-loglevel", "warning"),
+        *(("-re",) if real_time else ()),
+        *("-stream_loop", "-1", "-i", str(media or clip()), "-c", "copy"),
+        *container,
+        url,
+    )
+    descriptor, name = tempfile.mkstemp(prefix="streamd-test-publisher-", suffix=".log")
+    log_path = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as log:
+            process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        running = Publisher(process, log_path)
+        try:
+            yield running
+        finally:
+            running.stop()
+    finally:
+        log_path.unlink()
+
+
+def ffprobe(
+    url: str, *, timeout: float = 20, options: tuple[str, ...] = ()
+) -> list[dict[str, Any]]:
+    """Return the streams of an address as ffprobe describes them.
+
+    Raises:
+        subprocess.TimeoutExpired: nothing came within `timeout` seconds.
+        subprocess.CalledProcessError: it cannot be read; `stderr` says why.
+    """
+    argv = ("ffprobe", "-v", "error", *options, "-show_streams", "-of", "json", url)
+    result = subprocess.run(
+        argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout, check=True, text=True
+    )
+    streams: list[dict[str, Any]] = json.loads(result.stdout)["streams"]
+    return streams
+
+
+def decoded_frames(url: str, *, frames: int = 15, timeout: float = 30) -> int:
+    """Decode video of an address and return how many frames came out, `frames` at most."""
+    argv = (
+        *(ffmpeg_path(), "-v", "error", "-nostdin", "-i", url, "-map", "0:v:0"),
+        *("-frames:v", str(frames), "-f", "framemd5", "-"),
+    )
+    result = subprocess.run(
+        argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout, check=True, text=True
+    )
+    return sum(not line.startswith("#") for line in result.stdout.splitlines())

@@ -1,0 +1,110 @@
+from urllib.parse import quote, quote_plus
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamd.redact import Redactor, redact_url
+
+# The mask itself is left out of the alphabet: a secret `***` would be found in every result.
+words = st.text(st.characters(exclude_characters="*", exclude_categories=["Cs"]), min_size=4)
+
+
+def test_masks_every_occurrence() -> None:
+    assert Redactor(["s3cret"])("a s3cret and s3cret!") == "a *** and ***!"
+
+
+def test_text_without_a_secret_is_returned_as_it_is() -> None:
+    assert Redactor(["s3cret"])("rtmp://host/app") == "rtmp://host/app"
+
+
+def test_no_secrets_mask_nothing() -> None:
+    assert Redactor(["", ""])("as it was") == "as it was"
+
+
+def test_the_longest_secret_wins_so_that_no_rest_is_left() -> None:
+    assert Redactor(["abcd", "abcd-more"])("key=abcd-more") == "key=***"
+
+
+def test_overlapping_secrets_are_masked_whole() -> None:
+    assert Redactor(["abcdef", "defghi"])("<abcdefghi>") == "<***>"
+
+
+def test_secrets_side_by_side_are_masked() -> None:
+    assert Redactor(["abcd", "wxyz"])("abcdwxyz.") == "***."
+
+
+@pytest.mark.parametrize("encoded", ["a%26b%3Dc%2Fd", "a%26b%3dc%2fd", "a&b%3dc/d", "a%26b=c%2Fd"])
+def test_percent_encoded_forms_are_masked(encoded: str) -> None:
+    assert Redactor(["a&b=c/d"])(f"?key={encoded} end") == "?key=*** end"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("/live/ab", "/live/***"),
+        ("?key=ab&x=1", "?key=***&x=1"),
+        ("about tabs", "about tabs"),
+        ("ab", "***"),
+    ],
+)
+def test_a_short_secret_is_masked_only_where_it_stands_alone(text: str, expected: str) -> None:
+    assert Redactor(["ab"])(text) == expected
+
+
+@given(st.lists(words, min_size=1, max_size=4), st.lists(st.text(max_size=8), max_size=4))
+def test_no_secret_survives(secrets: list[str], between: list[str]) -> None:
+    text = "".join(
+        piece
+        for index, secret in enumerate(secrets)
+        for piece in (
+            *between[index : index + 1],
+            secret,
+            quote(secret, safe=""),
+            quote_plus(secret),
+        )
+    )
+
+    masked = Redactor(secrets)(text)
+
+    assert not [secret for secret in secrets if secret in masked]
+    assert not [secret for secret in secrets if quote(secret, safe="") in masked]
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("rtmp://h/app/KEY", "rtmp://h/app/***"),
+        ("rtmp://h:1936/app/KEY?x=y", "rtmp://h:1936/app/***?x=***"),
+        ("rtmp://h/a/b/KEY", "rtmp://h/a/b/***"),
+        ("rtmp://h/app", "rtmp://h/app"),
+        ("rtmp://h/app/", "rtmp://h/app/"),
+        ("rtmp://h/app/?streamname=S&key=K", "rtmp://h/app/?streamname=***&key=***"),
+        ("rtmp://h/app?auth=T/KEY", "rtmp://h/app?auth=***"),
+        ("rtmps://user:pass@h:443/app/KEY", "rtmps://***@h:443/app/***"),
+        ("rtmp://[2001:db8::1]:1935/app/KEY", "rtmp://[2001:db8::1]:1935/app/***"),
+        ("srt://h:9000?streamid=S&passphrase=P&m", "srt://h:9000?streamid=***&passphrase=***&***"),
+        ("srt://h:9000?streamid=#!::r=live/x,secret=z", "srt://h:9000?streamid=***"),
+        ("http://h:8080/live/x.flv", "http://h:8080/live/***"),
+        ("KEY", "***"),
+        ("secret stuff://host/app", "***"),
+    ],
+)
+def test_an_address_keeps_what_is_public(url: str, expected: str) -> None:
+    assert redact_url(url) == expected
+
+
+@given(
+    st.from_regex(r"[A-Z]{6}", fullmatch=True),
+    st.sampled_from(
+        [
+            "rtmp://h/app/{}",
+            "rtmp://u:{}@h/app/k",
+            "rtmps://h/app/k?sig={}",
+            "srt://h:1?streamid={}",
+            "{}",
+        ]
+    ),
+)
+def test_a_key_never_survives_in_an_address(key: str, form: str) -> None:
+    assert key not in redact_url(form.format(key))
