@@ -6,14 +6,17 @@ the facts about the machine that the caller gathered (`Machine`).
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from streamd import names, platforms
-from streamd.config.models import Config, Key, Listen, Server, Target
+from streamd.config.models import Config, Daemon, Key, Listen, Server, Target
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 EngineName = Literal["srs", "nginx-rtmp"]
 
@@ -95,22 +98,53 @@ class Desired:
     """Everything that shall exist, each kind keyed by name (rules by pattern)."""
 
     ffmpeg: str
-    hooks: str
+    daemon: Daemon
     servers: Mapping[str, ServerSpec]
     keys: Mapping[str, KeySpec]
     rules: Mapping[str, StreamRule]
     targets: Mapping[str, TargetSpec]
 
 
-def identity(value: object) -> str:
+def identity(value: "DataclassInstance") -> str:
     """Return a short digest of a frozen dataclass, equal for equal values only.
 
     What runs carries the identity of what it was started from, so that a daemon that comes back
     can tell what it may keep. It digests meaning and not an argv, so that a release of streamd
     that builds an argv differently leaves what is on air alone.
     """
-    text = json.dumps([type(value).__name__, asdict(value)], sort_keys=True, default=str)  # type: ignore[call-overload] # callers pass dataclasses
+    return _digest([(type(value).__name__, asdict(value))])
+
+
+def _digest(parts: Iterable[tuple[str, object]]) -> str:
+    text = json.dumps(sorted(parts), sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+RELOADABLE_FIELDS: Mapping[EngineName, frozenset[str]] = {
+    # SRS takes these on a reload with the publisher kept and HLS numbering continued.
+    "srs": frozenset({"hls_fragment_s", "hls_window_s"}),
+    # A reload of nginx strands live streams in the old configuration, so it restarts instead.
+    "nginx-rtmp": frozenset(),
+}
+"""What a running server of each engine takes without a restart."""
+
+UNSEEN_FIELDS = frozenset({"host"})
+"""What a server does not know of at all: it is only printed in URLs."""
+
+
+def restart_identity(server: ServerSpec) -> str:
+    """Digest what a running server cannot take without a restart."""
+    skipped = RELOADABLE_FIELDS[server.engine] | UNSEEN_FIELDS
+    return _digest(
+        (field.name, getattr(server, field.name))
+        for field in fields(server)
+        if field.name not in skipped
+    )
+
+
+def reload_identity(server: ServerSpec) -> str:
+    """Digest what a running server takes by a reload."""
+    return _digest((name, getattr(server, name)) for name in RELOADABLE_FIELDS[server.engine])
 
 
 def engine_of(server: Server, machine: Machine) -> tuple[EngineName, Path | None]:
@@ -143,7 +177,7 @@ def desire(config: Config, machine: Machine) -> Desired:
         rules[pattern] = StreamRule(pattern, keys, stream.key_in_name)
     return Desired(
         ffmpeg=str(config.ffmpeg or machine.ffmpeg or "ffmpeg"),
-        hooks=config.daemon.hooks,
+        daemon=config.daemon,
         servers={
             name: _server(name, server, machine, config, tuple(rules))
             for name, server in config.servers.items()

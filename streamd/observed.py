@@ -20,6 +20,7 @@ class ObservedProcess:
         started_at: Unix time of its start.
         exit_status: of the last exit; negative is the signal; None when it never exited.
         publisher: the client id of the publisher that it was started for, "" for none.
+        error: why it could not be started at all.
     """
 
     name: str
@@ -29,6 +30,7 @@ class ObservedProcess:
     started_at: float = 0.0
     exit_status: int | None = None
     publisher: str = ""
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,33 +65,37 @@ class JobHistory:
     """What happened to one process over its runs; the input of its backoff.
 
     Attributes:
+        job: identity of the job that it tells of; another job of the same name starts afresh.
         failures: exits in a row without a minute of health.
         retry_at: monotonic time before which it is not started again.
         last_error: redacted, None after health.
         blocked: the last error cannot heal by itself.
         restarts: starts after the first, since streamd runs.
         healthy_since: monotonic time since which media advances, None before.
-        stalled: media stopped advancing while its input went on.
+        judged_run: `started_at` of the last run whose exit was counted.
     """
 
+    job: str = ""
     failures: int = 0
     retry_at: float = 0.0
     last_error: str | None = None
     blocked: bool = False
     restarts: int = 0
     healthy_since: float | None = None
-    stalled: bool = False
+    judged_run: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Observed:
     """The machine as last seen.
 
-    `publishers` is keyed by stream (`app/stream`); `reachable` names the servers whose API
-    answered, so that an empty list of publishers can be told from an unknown one.
+    `publishers` is keyed by stream (`app/stream`). `stalled` holds the processes whose media
+    stopped advancing while their input went on. `loaded` tells by server what a running one was
+    last started from or reloaded with (`streamd.desired.reload_identity`).
     """
 
     processes: Mapping[str, ObservedProcess] = field(default_factory=dict)
     publishers: Mapping[str, Publisher] = field(default_factory=dict)
     histories: Mapping[str, JobHistory] = field(default_factory=dict)
-    reachable: frozenset[str] = frozenset()
+    stalled: frozenset[str] = frozenset()
+    loaded: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,127 @@
+"""Carry out a plan: every effect on processes and publishers is here."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import structlog
+
+from streamd.engines.base import MediaEngine
+from streamd.errors import StreamdError
+from streamd.ffmpeg import target_process
+from streamd.ffmpeg_binary import FFmpegBinary
+from streamd.jobs import ServerJob, TargetJob
+from streamd.plan import Forget, Kick, Kill, Plan, Reload, Start, Step, Stop, job_identity
+from streamd.process import ProcessRunner, ProcessSpec
+from streamd.process_logs import log_file_name
+from streamd.servers import Servers
+
+log = structlog.get_logger()
+
+KICK_TIMEOUT_S = 2.0
+
+T = TypeVar("T")
+
+Spawn = Callable[[str, Coroutine[Any, Any, None]], None]
+"""Runs a server's operation in the background; the first argument is the process's name."""
+
+
+class Applier:
+    """Carries out plans.
+
+    Args:
+        runner: supervisord.
+        servers: the media servers.
+        log_dir: where the processes' logs go.
+        spawn: runs what takes long (a server's start, reload, stop) in the background, so that
+            one server's trouble holds up nothing else.
+    """
+
+    def __init__(
+        self, runner: ProcessRunner, servers: Servers, log_dir: Path, spawn: Spawn
+    ) -> None:
+        self._runner = runner
+        self._servers = servers
+        self._log_dir = log_dir
+        self._spawn = spawn
+        self.ffmpeg: FFmpegBinary | None = None
+
+    async def apply(self, plan: Plan) -> None:
+        """Do every step of a plan, those that only end something first.
+
+        Raises:
+            SupervisorError: supervisord could not be asked; what was not done is in the next plan.
+        """
+        await asyncio.gather(*(self._kick(step) for step in _of(plan.steps, Kick)))
+        for kill in _of(plan.steps, Kill):
+            log.warning("process.killed", name=kill.process, pid=kill.pid, reason=kill.reason)
+            _kill(kill.pid)
+        await self._stop(_of(plan.steps, Stop))
+        forgotten = [step.process for step in _of(plan.steps, Forget)]
+        if forgotten:
+            await self._runner.forget(forgotten)
+        for reload in _of(plan.steps, Reload):
+            self._spawn(reload.process, self._servers.reload(reload.job))
+        await self._start(_of(plan.steps, Start))
+
+    async def _kick(self, step: Kick) -> None:
+        engine: MediaEngine | None = self._servers.running_engine(step.server)
+        if engine is None:
+            return
+        try:
+            async with asyncio.timeout(KICK_TIMEOUT_S):
+                await engine.kick(step.published_as, step.client_id)
+        except (TimeoutError, StreamdError) as error:
+            log.warning(
+                "publisher.kick_failed", stream=step.stream, error=str(error) or "timed out"
+            )
+        else:
+            log.info("publisher.kicked", stream=step.stream, reason=step.reason)
+
+    async def _stop(self, steps: Sequence[Stop]) -> None:
+        processes = []
+        for step in steps:
+            if step.process.startswith("server."):
+                self._spawn(step.process, self._servers.stop(step.process))
+            else:
+                processes.append(step.process)
+                log.info("process.stopped", name=step.process, reason=step.reason)
+        if processes:
+            await self._runner.stop(processes)
+
+    async def _start(self, steps: Sequence[Start]) -> None:
+        specs = []
+        for step in steps:
+            if isinstance(step.job, ServerJob):
+                self._spawn(step.process, self._servers.start(step.job))
+            else:
+                specs.append(self._spec(step.job))
+        if specs:
+            pids = await self._runner.start(specs)
+            for name, pid in pids.items():
+                log.info("process.started", name=name, pid=pid)
+
+    def _spec(self, job: TargetJob) -> ProcessSpec:
+        assert self.ffmpeg is not None, "a configuration is accepted with its FFmpeg"  # noqa: S101 - for mypy
+        log_path = self._log_dir / log_file_name(job.process)
+        return target_process(job, self.ffmpeg, str(log_path), identity=job_identity(job))
+
+
+def _of(steps: Sequence[Step], kind: type[T]) -> list[T]:
+    return [step for step in steps if isinstance(step, kind)]
+
+
+def _kill(pid: int) -> None:
+    try:
+        descriptor = os.pidfd_open(pid)
+    except OSError:
+        return
+    try:
+        signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+    except OSError:
+        return
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,137 @@
+"""Put together what is observed: who publishes, whose input goes on, what has stalled.
+
+The servers' hooks tell at once and can be missed; their listings are complete and late. Both are
+merged here, by pure functions with the time as an argument.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from streamd.engines.base import LiveStream
+from streamd.observed import Publisher
+
+LISTING_GRACE_S = 2.0
+"""A publisher that a hook let in may take so long to show in the server's listing."""
+
+STALL_S = 5.0
+"""Media that has not advanced for so long, with a live input, has stalled."""
+
+CONNECT_S = 15.0
+"""A start that has sent nothing for so long, with a live input, has stalled."""
+
+INPUT_ALIVE_S = 3.0
+"""An input counts as live when it advanced within this time; listings then come every second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A server's own list of its streams, and the monotonic time at which it was asked for."""
+
+    asked_at: float
+    streams: Sequence[LiveStream] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """A publisher that a hook let in, and when (monotonic; 0 for one let in before a restart)."""
+
+    publisher: Publisher
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """Who publishes (by `app/stream`), and which admissions have proven to be over."""
+
+    publishers: Mapping[str, Publisher] = field(default_factory=dict)
+    over: frozenset[tuple[str, str]] = frozenset()
+
+
+def present(
+    admissions: Iterable[Admission],
+    listings: Mapping[str, Listing],
+    left: frozenset[tuple[str, str]],
+) -> Presence:
+    """Decide who publishes now.
+
+    Args:
+        admissions: those whom hooks let in.
+        listings: each server's list, by server; absent while it could not be asked yet.
+        left: (server, client id) of those whose leaving a hook told of lately.
+
+    A publisher is present when the listing has it, or when the listing is older than it can be
+    seen in. One in the listing whom no hook let in is present without a key, so that whoever
+    decides about keys sees it. Of two for one stream the listed one wins.
+    """
+    listed = {
+        (server, stream.client_id): stream
+        for server, listing in listings.items()
+        for stream in listing.streams
+    }
+    publishers: dict[str, Publisher] = {}
+    over: set[tuple[str, str]] = set()
+    awaited: list[Publisher] = []
+    known: set[tuple[str, str]] = set()
+    for admission in admissions:
+        publisher = admission.publisher
+        key = (publisher.server, publisher.client_id)
+        known.add(key)
+        if key in left:
+            over.add(key)
+        elif key in listed:
+            publishers[publisher.stream] = publisher
+        elif _may_come(admission, listings.get(publisher.server)):
+            awaited.append(publisher)
+        else:
+            over.add(key)
+    for key, stream in listed.items():
+        if key not in known and key not in left:
+            unknown = Publisher(key[0], stream.name, stream.name, stream.client_id)
+            publishers.setdefault(stream.name, unknown)
+    for publisher in awaited:
+        publishers.setdefault(publisher.stream, publisher)
+    return Presence(publishers, frozenset(over))
+
+
+def _may_come(admission: Admission, listing: Listing | None) -> bool:
+    return listing is None or listing.asked_at < admission.at + LISTING_GRACE_S
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """How far a stream's input came, and the monotonic time at which that last advanced."""
+
+    bytes_in: int
+    advanced_at: float
+
+
+def flows(
+    before: Mapping[tuple[str, str], Flow], listings: Mapping[str, Listing]
+) -> dict[tuple[str, str], Flow]:
+    """Return each publisher's `Flow`, by (server, client id), after new listings."""
+    after: dict[tuple[str, str], Flow] = {}
+    for server, listing in listings.items():
+        for stream in listing.streams:
+            key = (server, stream.client_id)
+            last = before.get(key)
+            if last is not None and stream.bytes_in <= last.bytes_in:
+                after[key] = last
+            else:
+                after[key] = Flow(stream.bytes_in, listing.asked_at)
+    return after
+
+
+def is_stalled(started_at: float, advanced_at: float | None, flow: Flow | None, now: float) -> bool:
+    """Tell whether a process has stalled, all times monotonic.
+
+    Args:
+        started_at: when the process was first seen.
+        advanced_at: when its media last advanced; None when it never did.
+        flow: its input; None while unknown, which is never a stall.
+        now: the time.
+    """
+    if flow is None or now - flow.advanced_at > INPUT_ALIVE_S:
+        return False
+    if advanced_at is None:
+        return now - started_at >= CONNECT_S
+    return now - advanced_at >= STALL_S

@@ -1,0 +1,320 @@
+"""Compare what shall exist with what exists, and say what to do: pure, sorted, printable.
+
+`plan` looks at processes and publishers and is made anew in every pass of the daemon, so that it
+holds after any interruption. `streamd.changes` looks at two configurations, for people.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+
+from streamd import names
+from streamd.auth import AuthIndex, authorised
+from streamd.desired import (
+    Desired,
+    TargetSpec,
+    identity,
+    reload_identity,
+    restart_identity,
+)
+from streamd.jobs import Job, ServerJob, TargetJob
+from streamd.observed import JobHistory, Observed, ObservedProcess, Publisher
+
+BACKUP_AFTER_FAILURES = 3
+"""A target's backup address is taken after so many failures of the first in a row."""
+
+BACKUP_GIVEN_UP_AFTER_S = 5.0
+"""The backup goes on beside the first address until media has arrived there for so long."""
+
+BACKUP_SUFFIX = "~backup"
+
+InputUrl = Callable[[str, str], str]
+"""Gives the address at which a server (by name) serves a stream to FFmpeg."""
+
+
+@lru_cache(maxsize=32768)
+def job_identity(job: Job) -> str:
+    """Return what a process is known by: another identity is another process."""
+    if isinstance(job, ServerJob):
+        return restart_identity(job.server)
+    return identity(job)
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Start a process that does not run."""
+
+    process: str
+    job: Job
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Stop a process; where its job is still wanted, the next pass starts it anew."""
+
+    process: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """End a process that hangs. Its exit counts as a failure with `reason`."""
+
+    process: str
+    pid: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reload:
+    """Make a running server take its new files."""
+
+    process: str
+    job: ServerJob
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kick:
+    """Disconnect a publisher who may not publish any more."""
+
+    server: str
+    stream: str
+    published_as: str = field(repr=False)
+    client_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """Drop an exited process that is not wanted any more from supervisord's list."""
+
+    process: str
+
+
+Step = Kick | Stop | Kill | Forget | Reload | Start
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to do now, in order, and the monotonic time at which to look again (None: no need)."""
+
+    steps: tuple[Step, ...] = ()
+    wake_at: float | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.steps)
+
+
+class TargetIndex:
+    """Finds the targets that a stream is sent to, in time that does not grow with their number.
+
+    Disabled targets are left out.
+    """
+
+    def __init__(self, targets: Iterable[TargetSpec]) -> None:
+        self._exact: defaultdict[str, list[TargetSpec]] = defaultdict(list)
+        self._patterns: list[tuple[str, TargetSpec]] = []
+        for target in targets:
+            if not target.enabled:
+                continue
+            for pattern in target.streams:
+                if names.has_wildcard(pattern):
+                    self._patterns.append((pattern, target))
+                else:
+                    self._exact[pattern].append(target)
+
+    def of(self, stream: str) -> Mapping[str, TargetSpec]:
+        """Return the enabled targets of `app/stream` by name."""
+        found = {target.name: target for target in self._exact.get(stream, ())}
+        for pattern, target in self._patterns:
+            if target.name not in found and names.matches(pattern, stream):
+                found[target.name] = target
+        return found
+
+
+class PlanIndex:
+    """What a plan looks up, made once for each configuration."""
+
+    def __init__(self, desired: Desired) -> None:
+        self.auth = AuthIndex(desired)
+        self.targets = TargetIndex(desired.targets.values())
+
+
+def server_process(server: str) -> str:
+    """Return the name of the process that runs a media server."""
+    return f"server.{server}"
+
+
+def target_process(target: TargetSpec, stream: str, *, backup: bool = False) -> str:
+    """Return the name of the process that sends a stream to a target."""
+    entry = f"{target.name}@{stream}" if target.many else target.name
+    return f"target.{entry}{BACKUP_SUFFIX if backup else ''}"
+
+
+def wanted_jobs(
+    desired: Desired,
+    observed: Observed,
+    input_url: InputUrl,
+    now: float,
+    index: PlanIndex | None = None,
+) -> tuple[dict[str, Job], float | None]:
+    """Return every job that shall run now, by process name, and when that may change by itself.
+
+    `index` spares building the `PlanIndex` of `desired` anew.
+    """
+    index = index or PlanIndex(desired)
+    jobs: dict[str, Job] = {}
+    wake_at: float | None = None
+    for name, server in desired.servers.items():
+        process = server_process(name)
+        jobs[process] = ServerJob(process, server)
+    for stream, publisher in observed.publishers.items():
+        if publisher.server not in desired.servers:
+            continue
+        for target in index.targets.of(stream).values():
+            first = target_process(target, stream)
+            job = _target_job(desired, target, publisher, input_url, backup=False)
+            jobs[first] = job
+            if len(target.urls) < 2:
+                continue
+            wanted, changes_at = _wants_backup(history_of(job, observed), now)
+            if wanted:
+                backup = target_process(target, stream, backup=True)
+                jobs[backup] = _target_job(desired, target, publisher, input_url, backup=True)
+                wake_at = _earliest(wake_at, changes_at)
+    return jobs, wake_at
+
+
+def history_of(job: Job, observed: Observed) -> JobHistory | None:
+    """Return what happened to a job, None when its name stood for another job before."""
+    history = observed.histories.get(job.process)
+    return history if history is not None and history.job == job_identity(job) else None
+
+
+def _target_job(
+    desired: Desired,
+    target: TargetSpec,
+    publisher: Publisher,
+    input_url: InputUrl,
+    *,
+    backup: bool,
+) -> TargetJob:
+    app, name = names.split(publisher.stream)
+    url = target.urls[1 if backup else 0]
+    return TargetJob(
+        process=target_process(target, publisher.stream, backup=backup),
+        target=target.name,
+        stream=publisher.stream,
+        input_url=input_url(publisher.server, publisher.published_as),
+        output_url=url.replace("{app}", app).replace("{stream}", name),
+        publisher=publisher.client_id,
+        ffmpeg=desired.ffmpeg,
+        progress=desired.daemon.hooks,
+        input_secret=publisher.published_as != publisher.stream,
+    )
+
+
+def _wants_backup(history: JobHistory | None, now: float) -> tuple[bool, float | None]:
+    if history is None or history.failures < BACKUP_AFTER_FAILURES:
+        return False, None
+    if history.healthy_since is None:
+        return True, None
+    healed_at = history.healthy_since + BACKUP_GIVEN_UP_AFTER_S
+    return now < healed_at, healed_at
+
+
+def _earliest(one: float | None, other: float | None) -> float | None:
+    return min((moment for moment in (one, other) if moment is not None), default=None)
+
+
+def plan(
+    desired: Desired,
+    observed: Observed,
+    input_url: InputUrl,
+    *,
+    now: float,
+    clock: datetime,
+    index: PlanIndex | None = None,
+) -> Plan:
+    """Say what brings the machine to what is desired.
+
+    Args:
+        desired: what shall exist.
+        observed: what exists.
+        input_url: where each stream is read.
+        now: monotonic time, for retries.
+        clock: the time of day (aware), for key windows.
+        index: `PlanIndex` of `desired`, when the caller keeps one.
+
+    Returns:
+        Steps sorted by kind and name: kicks first, starts last. Empty when nothing is to be done
+        now. Carrying it out in part, in any order, and planning again leads to the same end.
+    """
+    index = index or PlanIndex(desired)
+    kicks: list[Step] = []
+    for publisher in observed.publishers.values():
+        reason = authorised(publisher, index.auth, clock)
+        if reason is not None:
+            kicks.append(
+                Kick(
+                    publisher.server,
+                    publisher.stream,
+                    publisher.published_as,
+                    publisher.client_id,
+                    reason,
+                )
+            )
+    wanted, wake_at = wanted_jobs(desired, observed, input_url, now, index)
+    steps: list[Step] = []
+    for name, process in observed.processes.items():
+        if name not in wanted:
+            if process.state == "running":
+                steps.append(Stop(name, "not wanted any more"))
+            elif process.state == "exited":
+                steps.append(Forget(name))
+    for name, job in wanted.items():
+        step, retry_at = _step_for(job, observed.processes.get(name), observed)
+        if step is None:
+            continue
+        if retry_at is not None and retry_at > now:
+            wake_at = _earliest(wake_at, retry_at)
+        else:
+            steps.append(step)
+    return Plan(tuple(sorted(kicks + steps, key=_order)), wake_at)
+
+
+def _step_for(
+    job: Job, process: ObservedProcess | None, observed: Observed
+) -> tuple[Step | None, float | None]:
+    """Return what a wanted job needs, and when at the earliest (None: now)."""
+    history = history_of(job, observed)
+    if process is None or process.state == "exited":
+        reason = "wanted" if process is None else "exited"
+        return Start(job.process, job, reason), history.retry_at if history else None
+    if process.state == "stopping":
+        return None, None
+    if process.identity != job_identity(job):
+        if isinstance(job, TargetJob) and process.publisher != job.publisher:
+            return Stop(job.process, "the publisher changed"), None
+        return Stop(job.process, "its definition changed"), None
+    if isinstance(job, ServerJob):
+        if observed.loaded.get(job.server.name) == reload_identity(job.server):
+            return None, None
+        return Reload(job.process, job, "its HLS settings changed"), (
+            history.retry_at if history else None
+        )
+    if job.process in observed.stalled:
+        return Kill(job.process, process.pid, "media stopped advancing"), None
+    return None, None
+
+
+_KINDS: tuple[type, ...] = (Kick, Kill, Stop, Forget, Reload, Start)
+
+
+def _order(step: Step) -> tuple[int, bool, str]:
+    name = f"{step.server}/{step.stream}" if isinstance(step, Kick) else step.process
+    return _KINDS.index(type(step)), not name.startswith("server."), name

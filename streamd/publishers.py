@@ -1,0 +1,72 @@
+"""Who publishes: what hooks and listings told so far, kept over a restart of streamd."""
+
+import time
+from collections.abc import Iterable, Mapping
+
+from streamd.observe import Admission, Listing, present
+from streamd.observed import Publisher
+from streamd.sessions import Sessions
+
+LEFT_KEPT_S = 10.0
+"""A listing asked for before a publisher left may still name it; it is not believed so long."""
+
+_Key = tuple[str, str]
+
+
+class Publishers:
+    """Keeps the admissions of hooks, and merges them with the servers' listings.
+
+    Args:
+        sessions: where admissions are remembered for a streamd that comes after this one.
+    """
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+        self._admissions: dict[_Key, Admission] = {}
+        self._left: dict[_Key, float] = {}
+
+    def remember(self) -> None:
+        """Take over those whom a streamd before this one let in."""
+        for publisher in self._sessions.load():
+            self._admissions[publisher.server, publisher.client_id] = Admission(publisher)
+
+    def admitted(self, publisher: Publisher) -> None:
+        """Note a publisher that a hook let in."""
+        key = (publisher.server, publisher.client_id)
+        self._left.pop(key, None)
+        self._admissions[key] = Admission(publisher, time.monotonic())
+        self._save()
+
+    def gone(self, server: str, client_id: str) -> None:
+        """Note that a publisher has left."""
+        self._left[server, client_id] = time.monotonic()
+        if self._admissions.pop((server, client_id), None) is not None:
+            self._save()
+
+    def server_ended(self, server: str) -> None:
+        """Note that a server's process has ended: whoever published there is gone."""
+        for key in [key for key in self._admissions if key[0] == server]:
+            self.gone(*key)
+
+    def keep_servers(self, servers: set[str]) -> None:
+        """Drop those who published on servers that do not run any more."""
+        for server in {server for server, _ in self._admissions} - servers:
+            self.server_ended(server)
+
+    def present(self, listings: Mapping[str, Listing], now: float) -> Mapping[str, Publisher]:
+        """Return who publishes now, by `app/stream`."""
+        for key in [key for key, at in self._left.items() if now - at > LEFT_KEPT_S]:
+            del self._left[key]
+        presence = present(self._admissions.values(), listings, frozenset(self._left))
+        if presence.over:
+            for key in presence.over:
+                del self._admissions[key]
+            self._save()
+        return presence.publishers
+
+    def _save(self) -> None:
+        self._sessions.save(_publishers(self._admissions.values()))
+
+
+def _publishers(admissions: Iterable[Admission]) -> list[Publisher]:
+    return [admission.publisher for admission in admissions]

@@ -1,0 +1,333 @@
+"""The daemon's loop: observe, plan, apply, again whenever something wakes it.
+
+Level-triggered: an event only says that it is time to look. What a pass does follows from what is
+desired and what is observed, never from which event came, so that an event that is lost or comes
+twice costs time and nothing else.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Coroutine, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from streamd.apply import Applier
+from streamd.desired import Desired
+from streamd.errors import StreamdError
+from streamd.exits import ExitWatcher
+from streamd.histories import Histories
+from streamd.jobs import Job, TargetJob
+from streamd.listings import Listings
+from streamd.observe import STALL_S, Flow, flows, is_stalled
+from streamd.observed import Observed, ObservedProcess, Publisher
+from streamd.plan import Kick, Kill, Plan, PlanIndex, Step, Stop, plan, wanted_jobs
+from streamd.process import ProcessRunner
+from streamd.progress import ProgressReceiver
+from streamd.publishers import Publishers
+from streamd.servers import Servers
+from streamd.state import State
+
+log = structlog.get_logger()
+
+IDLE_PASS_S = 5.0
+"""A pass is made at least this often, whatever was or was not told."""
+
+AGAIN_S = 0.01
+"""The pass after one that did something, which is how streamd knows that it is done."""
+
+RETRY_PASS_S = 1.0
+KICK_AGAIN_S = 1.0
+TICK_S = 1.0
+CONNECTING_TICK_S = 0.2
+SUSPICIOUS_AFTER_S = 2.0
+
+STALLED = f"media stopped advancing for {STALL_S:.0f} s while the stream went on"
+
+
+class Reconciler:
+    """Makes the machine as desired and keeps it so.
+
+    Args:
+        runner: supervisord.
+        servers: the media servers.
+        publishers: who publishes, as told by hooks.
+        state: what running servers were loaded with.
+        log_dir: where the processes' logs are.
+    """
+
+    def __init__(
+        self,
+        runner: ProcessRunner,
+        servers: Servers,
+        publishers: Publishers,
+        state: State,
+        log_dir: Path,
+    ) -> None:
+        self._runner = runner
+        self._servers = servers
+        self._publishers = publishers
+        self._state = state
+        self.applier = Applier(runner, servers, log_dir, self._spawn)
+        self.listings = Listings(servers)
+        self.histories = Histories(log_dir)
+        self.progress: ProgressReceiver | None = None
+        self.desired: Desired | None = None
+        self.observed = Observed()
+        self.converged = False
+        self._index: PlanIndex | None = None
+        self._jobs: Mapping[str, Job] = {}
+        self._wake = asyncio.Event()
+        self._passed = asyncio.Condition()
+        self._passes = 0
+        self._exits = ExitWatcher()
+        self._operations: dict[str, asyncio.Task[None]] = {}
+        self._flows: Mapping[tuple[str, str], Flow] = {}
+        self._seen_at: dict[int, float] = {}
+        self._kicked_at: dict[tuple[str, str], float] = {}
+        self._alive: set[str] | None = None
+
+    # What wakes the loop
+
+    def wake(self) -> None:
+        """Make a pass soon."""
+        self._wake.set()
+
+    def desire(self, desired: Desired) -> None:
+        """Take what shall exist from now on. `Servers.adopt` comes first."""
+        self.desired = desired
+        self._index = PlanIndex(desired)
+        self.converged = False
+        self.wake()
+
+    def admitted(self, publisher: Publisher) -> None:
+        """Note a publisher that a hook let in."""
+        self._publishers.admitted(publisher)
+        self.listings.ask_soon()
+        self.wake()
+
+    def gone(self, server: str, client_id: str) -> None:
+        """Note that a hook told of a publisher's leaving."""
+        self._publishers.gone(server, client_id)
+        self.listings.ask_soon()
+        self.wake()
+
+    async def settled(self) -> None:
+        """Wait until a pass that began after this call found nothing more to do."""
+        start = self._passes + 1
+        self.wake()
+        async with self._passed:
+            await self._passed.wait_for(lambda: self._passes > start and self.converged)
+
+    # The loops, each a task of the daemon's
+
+    async def run(self) -> None:
+        """Make passes for ever."""
+        while True:
+            self._wake.clear()
+            wait_s = IDLE_PASS_S
+            if self.desired is not None:
+                try:
+                    wait_s = await self._pass(self.desired)
+                except StreamdError as error:
+                    self.converged = False
+                    log.error("pass.failed", error=str(error))
+                    wait_s = RETRY_PASS_S
+            async with self._passed:
+                self._passes += 1
+                self._passed.notify_all()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await self._wake.wait()
+
+    async def tick(self) -> None:
+        """Read FFmpeg's reports, and wake the loop when one has stalled, for ever."""
+        while True:
+            now = time.monotonic()
+            connecting = False
+            if self.progress is not None:
+                self.progress.drain(now)
+                connecting = self._note_progress(now)
+                if self._stalled(now):
+                    self.wake()
+            await asyncio.sleep(CONNECTING_TICK_S if connecting else TICK_S)
+
+    async def list_streams(self) -> None:
+        """Keep the servers' own lists of streams fresh, for ever."""
+        async for listings in self.listings.changes():
+            self._flows = flows(self._flows, listings)
+            now = time.monotonic()
+            for name in listings.keys() - self.listings.errors.keys():
+                job = self._jobs.get(f"server.{name}")
+                if job is not None:
+                    self.histories.advanced(job, now)
+            self.wake()
+
+    async def close(self) -> None:
+        """End operations that are under way; what runs, runs on."""
+        for task in self._operations.values():
+            task.cancel()
+        await asyncio.gather(*self._operations.values(), return_exceptions=True)
+        self._exits.close()
+
+    # One pass
+
+    async def _pass(self, desired: Desired) -> float:
+        """Make one pass, and return how long to wait for the next, in seconds."""
+        processes = await self._runner.list()
+        self._watch(processes)
+        assert self._index is not None, "set with what is desired"  # noqa: S101 - for mypy
+        now = time.monotonic()
+        clock = datetime.now(UTC)
+        self.observed = Observed(
+            processes=processes,
+            publishers=self._publishers.present(self.listings.latest, now),
+            histories=self.histories.by_process,
+            loaded={name: self._state.loaded(name) for name in desired.servers},
+        )
+        self._jobs, _ = wanted_jobs(
+            desired, self.observed, self._servers.input_url, now, self._index
+        )
+        self.histories.judge(processes, self._jobs)
+        self.observed = replace(
+            self.observed,
+            histories=dict(self.histories.by_process),
+            stalled=self._stalled(now),
+        )
+        whole = plan(
+            desired,
+            self.observed,
+            self._servers.input_url,
+            now=now,
+            clock=clock,
+            index=self._index,
+        )
+        todo = Plan(tuple(step for step in whole.steps if self._is_due(step, now)), whole.wake_at)
+        if todo:
+            await self._apply(todo, now)
+            return AGAIN_S
+        self.converged = not self._operations
+        return _wait_s(whole, self._index.auth.next_change(clock), now, clock)
+
+    async def _apply(self, todo: Plan, now: float) -> None:
+        self.converged = False
+        for step in todo.steps:
+            if isinstance(step, Kick):
+                self._kicked_at[step.server, step.client_id] = now
+            elif isinstance(step, Stop):
+                self.histories.asked_to_end(self.observed.processes[step.process])
+            elif isinstance(step, Kill):
+                process = self.observed.processes[step.process]
+                self.histories.asked_to_end(process, failure=STALLED)
+        started = time.monotonic()
+        await self.applier.apply(todo)
+        duration = round(time.monotonic() - started, 3)
+        log.info("plan.applied", steps=len(todo.steps), duration_s=duration)
+
+    def _is_due(self, step: Step, now: float) -> bool:
+        """Leave out what is under way: a server's operation, a kick not yet noticed."""
+        if isinstance(step, Kick):
+            self._kicked_at = {
+                key: at for key, at in self._kicked_at.items() if now - at < KICK_AGAIN_S
+            }
+            return (step.server, step.client_id) not in self._kicked_at
+        return step.process not in self._operations
+
+    def _watch(self, processes: Mapping[str, ObservedProcess]) -> None:
+        """Be woken by exits, and draw what follows from a server's."""
+        now = time.monotonic()
+        pids = {process.pid: name for name, process in processes.items() if process.pid}
+        for pid in pids.keys() - self._seen_at.keys():
+            self._seen_at[pid] = now
+            self._exits.watch(pid, self.wake)
+            if self.progress is not None and pids[pid].startswith("target."):
+                self.progress.register(pid)
+        for pid in self._seen_at.keys() - pids.keys():
+            del self._seen_at[pid]
+            if self.progress is not None:
+                self.progress.forget(pid)
+        alive = {name for name in pids.values() if name.startswith("server.")}
+        if self._alive is None:  # the first pass: what a streamd before this one left
+            self._publishers.keep_servers({name.removeprefix("server.") for name in alive})
+        for name in (self._alive or set()) - alive:
+            server = name.removeprefix("server.")
+            log.warning("server.ended", server=server)
+            self._publishers.server_ended(server)
+            self.listings.server_ended(server)
+        self._alive = alive
+
+    # FFmpeg's reports
+
+    def _running_targets(self) -> list[tuple[ObservedProcess, TargetJob]]:
+        return [
+            (process, job)
+            for process in self.observed.processes.values()
+            if process.state == "running"
+            and isinstance(job := self._jobs.get(process.name), TargetJob)
+        ]
+
+    def _note_progress(self, now: float) -> bool:
+        """Note which targets send media; tell whether one has yet to begin."""
+        if self.progress is None:
+            return False
+        connecting = suspicious = False
+        for process, job in self._running_targets():
+            track = self.progress.tracks.get(process.pid)
+            if track is None or track.advanced_at is None:
+                connecting = True
+            elif now - track.advanced_at < SUSPICIOUS_AFTER_S:
+                self.histories.advanced(job, now)
+                continue
+            suspicious = True
+        self.listings.suspicious = suspicious
+        return connecting
+
+    def _stalled(self, now: float) -> frozenset[str]:
+        if self.progress is None:
+            return frozenset()
+        stalled = set()
+        for process, job in self._running_targets():
+            publisher = self.observed.publishers.get(job.stream)
+            if publisher is None:
+                continue
+            track = self.progress.tracks.get(process.pid)
+            advanced_at = track.advanced_at if track is not None else None
+            flow = self._flows.get((publisher.server, publisher.client_id))
+            started_at = self._seen_at.get(process.pid, now)
+            if is_stalled(started_at, advanced_at, flow, now):
+                stalled.add(process.name)
+        return frozenset(stalled)
+
+    # Servers' operations, in the background
+
+    def _spawn(self, process: str, operation: Coroutine[Any, Any, None]) -> None:
+        self._operations[process] = asyncio.create_task(
+            self._operate(process, operation), name=process
+        )
+
+    async def _operate(self, process: str, operation: Coroutine[Any, Any, None]) -> None:
+        try:
+            await operation
+        except StreamdError as error:
+            job = self._jobs.get(process)
+            if job is not None:
+                self.histories.operation_failed(job, str(error))
+            log.error("server.operation_failed", process=process, error=str(error))
+        finally:
+            del self._operations[process]
+            self.listings.ask_soon()
+            self.wake()
+
+
+def _wait_s(whole: Plan, window: datetime | None, now: float, clock: datetime) -> float:
+    """Return how long nothing can come up by itself."""
+    wait_s = IDLE_PASS_S
+    if whole.wake_at is not None:
+        wait_s = min(wait_s, whole.wake_at - now)
+    if window is not None:
+        wait_s = min(wait_s, (window - clock).total_seconds())
+    return max(wait_s, 0.01)

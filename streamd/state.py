@@ -1,0 +1,123 @@
+"""The state and runtime directories: made private, locked by one daemon, read and written whole."""
+
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+import structlog
+
+from streamd.engines.base import ServerSecrets
+from streamd.errors import SettingsError
+from streamd.settings import Settings
+
+log = structlog.get_logger()
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file whole or not at all, readable by its owner only."""
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+class State:
+    """What streamd keeps in its directories. One daemon at a time holds them."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._lock: int | None = None
+
+    def prepare(self) -> None:
+        """Make the directories, private to this user.
+
+        Raises:
+            SettingsError: one cannot be made, or belongs to somebody else.
+        """
+        for name in ("state_dir", "runtime_dir", "log_dir"):
+            path: Path = getattr(self._settings, name)
+            try:
+                path.mkdir(mode=0o700, parents=True, exist_ok=True)
+                status = path.stat()
+                if status.st_uid not in (os.geteuid(), 0):
+                    raise SettingsError(
+                        f"{path} belongs to user {status.st_uid}; choose another with "
+                        f"--{name.replace('_', '-')} or change its owner"
+                    )
+                if name != "log_dir" and status.st_mode & 0o077:
+                    path.chmod(0o700)
+                if not os.access(path, os.W_OK | os.X_OK):
+                    raise PermissionError(13, "not writable", str(path))
+            except OSError as error:
+                raise SettingsError(
+                    f"{path} cannot be used: {error.strerror}; choose another with "
+                    f"--{name.replace('_', '-')} (STREAMD_{name.upper()}) or fix its permissions"
+                ) from error
+
+    def lock(self) -> None:
+        """Hold the directories for this process.
+
+        Raises:
+            SettingsError: another daemon holds them.
+        """
+        path = self._settings.state_dir / "lock"
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(descriptor)
+            raise SettingsError(
+                f"another streamd runs on {self._settings.state_dir}; stop it, or give this one "
+                "its own --state-dir and --runtime-dir"
+            ) from error
+        self._lock = descriptor
+
+    def unlock(self) -> None:
+        """Let go of the directories."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def server_directory(self, server: str) -> Path:
+        """Return where a media server keeps its files."""
+        return self._settings.state_dir / "servers" / server
+
+    def server_secrets(self) -> ServerSecrets:
+        """Return what streamd and its servers share, made at the first start.
+
+        It stays the same over restarts, because running servers know it.
+        """
+        path = self._settings.state_dir / "server-secrets.json"
+        try:
+            return ServerSecrets(**json.loads(path.read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            pass
+        except (OSError, ValueError, TypeError) as error:
+            set_aside = path.with_suffix(".broken")
+            log.warning("state.set_aside", path=str(path), to=str(set_aside), error=str(error))
+            with contextlib.suppress(OSError):
+                path.replace(set_aside)
+        made = ServerSecrets(secrets.token_urlsafe(24), secrets.token_urlsafe(24))
+        write_private(path, json.dumps(asdict(made)))
+        return made
+
+    def loaded(self, server: str) -> str:
+        """Return what a server was last started from or reloaded with; "" when not known."""
+        with contextlib.suppress(OSError):
+            return (self.server_directory(server) / "loaded").read_text(encoding="utf-8")
+        return ""
+
+    def set_loaded(self, server: str, identity: str) -> None:
+        """Remember what a server was last started from or reloaded with."""
+        write_private(self.server_directory(server) / "loaded", identity)
