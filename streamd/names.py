@@ -49,7 +49,12 @@ def has_wildcard(pattern: str) -> bool:
 def _compiled(pattern: str) -> re.Pattern[str]:
     if pattern == "*/*":
         return re.compile(r".+/[^/]+")
-    return re.compile("[^/]*".join(map(re.escape, pattern.split("*"))))
+    first, *others = map(re.escape, pattern.split("*"))
+    # Each `*` but the last takes the shortest text that fits, for good (an atomic group): `*`
+    # never passes a slash, so no other choice matches more, and a name that a stranger sends
+    # cannot make the match take long.
+    middle = "".join(f"(?>[^/]*?{text})" for text in others[:-1])
+    return re.compile(f"{first}{middle}[^/]*{others[-1]}")
 
 
 def matches(pattern: str, stream: str) -> bool:
@@ -57,6 +62,29 @@ def matches(pattern: str, stream: str) -> bool:
     if "*" not in pattern:
         return pattern == stream
     return _compiled(pattern).fullmatch(stream) is not None
+
+
+def overlap(one: str, other: str) -> bool:
+    """Tell whether some stream could match both of two full patterns."""
+    if "*" not in one:
+        return matches(other, one)
+    if "*" not in other:
+        return matches(one, other)
+    if "*/*" in (one, other):
+        return True
+    segments, others = one.split("/"), other.split("/")
+    return len(segments) == len(others) and all(map(_segments_overlap, segments, others))
+
+
+def _segments_overlap(one: str, other: str) -> bool:
+    if "*" not in one or "*" not in other:
+        return matches(one, other) if "*" in one else matches(other, one)
+    # What stands between the stars of both can follow one another; only the ends can clash.
+    head, other_head = one.partition("*")[0], other.partition("*")[0]
+    tail, other_tail = one.rpartition("*")[2], other.rpartition("*")[2]
+    return (head.startswith(other_head) or other_head.startswith(head)) and (
+        tail.endswith(other_tail) or other_tail.endswith(tail)
+    )
 
 
 def specificity(pattern: str) -> tuple[int, int, str]:
