@@ -23,6 +23,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
+from typing import Literal
 
 from streamd import names
 from streamd.desired import Desired, KeySpec, StreamRule
@@ -34,6 +35,17 @@ SECRETS_TRIED = 8
 
 SEPARATORS_TRIED = 8
 """A wildcard rule looks for its secret behind so many separators, counted from the end."""
+
+RefusalKind = Literal[
+    "illegal_name",
+    "unknown_stream",
+    "no_key",
+    "wrong_key",
+    "expired_key",
+    "early_key",
+    "stopping",  # these two are not about the rules; `streamd.hooks_api` refuses with them
+    "failed",
+]
 
 _SEPARATORS = "-_."
 _SHOWN_CHARACTERS = 3
@@ -61,13 +73,17 @@ class Refused:
     """A publisher may not come in.
 
     Attributes:
+        kind: the reason in one word, for counting.
         reason: for the operator; holds names of the file only, nothing that the client sent.
         shown: what can be shown of the name that was asked for. A stream that the file spells
             out is shown whole, of any other the app and a beginning too short to be a secret.
+        pattern: of the rule that decided, None where no rule matched.
     """
 
+    kind: RefusalKind
     reason: str
     shown: str
+    pattern: str | None = None
 
 
 Decision = Allowed | Refused
@@ -182,6 +198,7 @@ def decide_publish(request: HookRequest, rules: Desired | AuthIndex, now: dateti
     shown = index.shown(request.app, request.stream)
     if not names.is_published_name(published):
         return Refused(
+            "illegal_name",
             "it is no legal name; a stream's name has letters, digits and _.~=+@,:- in each "
             f"part, and {names.MAX_NAME_LENGTH} characters at most",
             shown,
@@ -198,13 +215,18 @@ def decide_publish(request: HookRequest, rules: Desired | AuthIndex, now: dateti
     secrets = [secret for secret in request.secrets if secret][:SECRETS_TRIED]
     if not secrets:
         return Refused(
+            "no_key",
             f"stream {rule.pattern} asks for a key and none was sent; publish with ?secret=KEY",
             shown,
+            rule.pattern,
         )
     matching = _matching(index.keys_of(rule), map(_sha256, secrets))
     if not matching:
-        return Refused(f"what was sent is no key of stream {rule.pattern}", shown)
-    return _decide_by_window(published, published, matching, now, shown)
+        reason = f"what was sent is no key of stream {rule.pattern}"
+        return Refused("wrong_key", reason, shown, rule.pattern)
+    return _first_valid(matching, now, published, published) or Refused(
+        *_outside_window(matching[0], now), shown, rule.pattern
+    )
 
 
 def _decide_by_name(published: str, index: AuthIndex, now: datetime) -> Decision | None:
@@ -213,32 +235,36 @@ def _decide_by_name(published: str, index: AuthIndex, now: datetime) -> Decision
     for stream, rule, secrets in index.readings(published):
         matching = _matching(index.keys_of(rule), map(_sha256, secrets))
         if matching:
+            allowed = _first_valid(matching, now, stream, published)
+            if allowed is not None:
+                return allowed
             # NAME under a wildcard is the client's own word and may hold a secret once more.
-            decision = _decide_by_window(stream, published, matching, now, f"{rule.pattern}***")
-            if isinstance(decision, Allowed):
-                return decision
-            refused = refused or decision
+            shown = f"{rule.pattern}***"
+            refused = refused or Refused(*_outside_window(matching[0], now), shown, rule.pattern)
     return refused
 
 
-def _decide_by_window(
-    stream: str, published: str, matching: Sequence[KeySpec], now: datetime, shown: str
-) -> Decision:
+def _first_valid(
+    matching: Sequence[KeySpec], now: datetime, stream: str, published: str
+) -> Allowed | None:
     for key in matching:
         if key.valid_at(now):
             return Allowed(stream, published, key.name, key.sha256)
-    return Refused(_window(matching[0], now), shown)
+    return None
 
 
 def _no_rule(published: str, index: AuthIndex, shown: str) -> Refused:
     for stream, rule, _ in index.readings(published):
         if rule.pattern == stream:
             return Refused(
+                "wrong_key",
                 f"no stream of the file matches this name, and what follows {stream} in it is no "
                 "key of that stream",
                 f"{stream}***",
+                stream,
             )
-    return Refused("no stream of the file matches this name; add it under `streams`", shown)
+    reason = "no stream of the file matches this name; add it under `streams`"
+    return Refused("unknown_stream", reason, shown)
 
 
 def authorised(publisher: Publisher, rules: Desired | AuthIndex, now: datetime) -> str | None:
@@ -262,7 +288,7 @@ def authorised(publisher: Publisher, rules: Desired | AuthIndex, now: datetime) 
     if any(key.valid_at(now) for key in matching):
         return None
     if matching:
-        return _window(matching[0], now)
+        return _outside_window(matching[0], now)[1]
     if publisher.key in rule.keys:
         return f"key {publisher.key} has another secret now"
     return f"key {publisher.key} is no key of stream {rule.pattern} any more"
@@ -288,9 +314,7 @@ def _matching(keys: Sequence[KeySpec], digests: Iterable[str]) -> list[KeySpec]:
     return list(found.values())
 
 
-def _window(key: KeySpec, now: datetime) -> str:
+def _outside_window(key: KeySpec, now: datetime) -> tuple[RefusalKind, str]:
     if key.not_after is not None and key.not_after <= now:
-        return f"key {key.name} expired at {key.not_after.isoformat()}"
-    if key.not_before is not None:
-        return f"key {key.name} is valid from {key.not_before.isoformat()} on"
-    return f"key {key.name} is not valid now"
+        return "expired_key", f"key {key.name} expired at {key.not_after}"
+    return "early_key", f"key {key.name} is valid from {key.not_before} on"
