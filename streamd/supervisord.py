@@ -1,0 +1,283 @@
+"""supervisord as streamd uses it: started when it is not there, and asked over its socket."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import xmlrpc.client
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import fields
+from itertools import islice
+from pathlib import Path
+from typing import Any
+from xml.parsers.expat import ExpatError
+
+import aiohttp
+import structlog
+
+from streamd.errors import SupervisorError
+from streamd.exits import wait_for_exit
+from streamd.observed import ObservedProcess
+from streamd.process import ProcessSpec
+from streamd.supervisor_protocol import PROTOCOL
+from streamd.supervisord_start import LOCKED, LOG_NAME, minimal_environment, socket_path
+
+log = structlog.get_logger()
+
+CALL_TIMEOUT_S = 10.0
+"""One call; it takes 10 ms with a thousand processes on an idle machine."""
+
+START_TIMEOUT_S = 20.0
+"""From the start of supervisord to its first answer; usually 0.4 s."""
+
+EXTERNAL_TIMEOUT_S = 60.0
+"""How long to wait for a supervisord that the system starts."""
+
+SHUTDOWN_MARGIN_S = 5.0
+"""What a shutdown may take beyond the longest stop timeout of a process."""
+
+START_BATCH = 25
+"""Processes started in one call; supervisord does nothing else in the meantime."""
+
+_RETRY_S = 0.05
+_URL = "http://supervisord/RPC2"
+_OBSERVED_FIELDS = tuple(field.name for field in fields(ObservedProcess))
+
+
+class _UnreachableError(SupervisorError):
+    """Nobody answers on the socket, or a supervisord that is about to end."""
+
+
+def _plain(spec: ProcessSpec) -> dict[str, Any]:
+    plain = {field.name: getattr(spec, field.name) for field in fields(spec)}
+    return {
+        **plain,
+        "environment": dict(spec.environment),
+        "secret_inputs": {str(fd): text for fd, text in spec.secret_inputs.items()},
+    }
+
+
+def _observed(entry: Mapping[str, Any]) -> ObservedProcess:
+    return ObservedProcess(**{name: entry[name] for name in _OBSERVED_FIELDS if name in entry})
+
+
+class Supervisord:
+    """A `ProcessRunner` over supervisord's private Unix socket.
+
+    Args:
+        runtime_dir: holds the socket and the lock; one supervisord at a time runs on it.
+        log_dir: holds supervisord's own log.
+    """
+
+    def __init__(self, runtime_dir: Path, log_dir: Path) -> None:
+        self._runtime_dir = runtime_dir.absolute()
+        self._log_dir = log_dir.absolute()
+        self._socket = socket_path(self._runtime_dir)
+        self._session: aiohttp.ClientSession | None = None
+        self._launched: int | None = None
+        self._pid = 0
+
+    def pid(self) -> int:
+        """Return the pid of the supervisord that `ensure_running` found last; 0 before that."""
+        return self._pid
+
+    async def ensure_running(self, *, external: bool) -> int:
+        """Return the pid of a supervisord that answers; start one when there is none.
+
+        A running one is adopted with everything that it runs. Before a new one comes up, what a
+        killed one left behind is ended.
+
+        Args:
+            external: the system starts it; wait for that.
+
+        Raises:
+            SupervisorError: it does not come up, or it speaks another protocol.
+        """
+        limit_s = EXTERNAL_TIMEOUT_S if external else START_TIMEOUT_S
+        reason = SupervisorError("no answer")
+        try:
+            async with asyncio.timeout(limit_s):
+                while True:
+                    try:
+                        self._pid = await self._greet()
+                    except _UnreachableError as error:
+                        reason = error
+                    else:
+                        return self._pid
+                    if not external:
+                        self._launch()
+                    await asyncio.sleep(_RETRY_S)
+        except TimeoutError:
+            hint = "is its service enabled?" if external else f"see {self._log_dir / LOG_NAME}"
+            raise SupervisorError(
+                f"supervisord did not come up within {limit_s:g} s ({reason}); {hint}"
+            ) from reason
+
+    async def _greet(self) -> int:
+        answer = json.loads(await self._call("version"))
+        if answer["protocol"] != PROTOCOL:
+            raise SupervisorError(
+                f"the running supervisord (pid {answer['pid']}) is of streamd {answer['streamd']} "
+                f"and speaks protocol {answer['protocol']}, this streamd protocol {PROTOCOL}; it "
+                "was left alone with all that it runs. Restart it when an interruption is allowed"
+            )
+        return int(answer["pid"])
+
+    def _launch(self) -> None:
+        """Start supervisord unless the one started before may still come up."""
+        if self._launched is not None:
+            pid, status = os.waitpid(self._launched, os.WNOHANG)
+            if not pid:
+                return
+            self._launched = None
+            self._check_launch(os.waitstatus_to_exitcode(status))
+        self._log_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+        output = str(self._log_dir / LOG_NAME)
+        self._launched = os.posix_spawn(
+            sys.executable,
+            [
+                *(sys.executable, "-P", "-m", "streamd.supervisord_start"),
+                *(str(self._runtime_dir), str(self._log_dir)),
+            ],
+            minimal_environment(os.environ),
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 1, output, flags, 0o600),
+                (os.POSIX_SPAWN_DUP2, 1, 2),
+            ],
+            setsid=True,
+        )
+        log.info("supervisord.started", pid=self._launched)
+
+    def _check_launch(self, status: int) -> None:
+        # A signal ends one that ran before; LOCKED is another that comes up or ends just now.
+        if status > 0 and status != LOCKED:
+            raise SupervisorError(
+                f"supervisord could not be started (exit status {status}); "
+                f"see {self._log_dir / LOG_NAME}"
+            )
+
+    async def list(self) -> Mapping[str, ObservedProcess]:
+        """Return every process by name, what exited just now included.
+
+        Raises:
+            SupervisorError: supervisord does not answer.
+        """
+        return {entry["name"]: _observed(entry) for entry in await self._entries()}
+
+    async def start(self, specs: Sequence[ProcessSpec]) -> Mapping[str, int]:
+        """Start processes and return pid by name; one that runs already is left alone.
+
+        A pid of 0 is a process that could not be started; `list` has its `error`.
+
+        Raises:
+            SupervisorError: supervisord does not answer; some may have been started.
+        """
+        pids: dict[str, int] = {}
+        remaining = iter(specs)
+        while batch := tuple(islice(remaining, START_BATCH)):
+            answer = await self._call("start", json.dumps([_plain(spec) for spec in batch]))
+            pids.update(json.loads(answer))
+        return pids
+
+    async def stop(self, names: Sequence[str]) -> None:
+        """Send SIGTERM, and SIGKILL after each one's stop timeout, without waiting.
+
+        Raises:
+            SupervisorError: supervisord does not answer.
+        """
+        await self._call("stop", json.dumps([*names]))
+
+    async def forget(self, names: Sequence[str]) -> None:
+        """Drop exited processes from the list; one that runs is left alone.
+
+        Raises:
+            SupervisorError: supervisord does not answer.
+        """
+        await self._call("forget", json.dumps([*names]))
+
+    async def shutdown(self) -> None:
+        """Stop every process at the same time, then supervisord; return when all are gone.
+
+        Takes at most the longest stop timeout and a margin. Does nothing when it is not running.
+
+        Raises:
+            SupervisorError: it cannot even be killed.
+        """
+        try:
+            self._pid = await self._greet()
+            pidfd = os.pidfd_open(self._pid)
+            entries = await self._entries()
+        except (_UnreachableError, ProcessLookupError):
+            return
+        longest_s = max((e["stop_timeout_s"] for e in entries if e["pid"]), default=0.0)
+        try:
+            for number, limit_s in (
+                (signal.SIGTERM, longest_s + SHUTDOWN_MARGIN_S),
+                (signal.SIGKILL, SHUTDOWN_MARGIN_S),
+            ):
+                if await _ends(pidfd, number, limit_s):
+                    log.info("supervisord.stopped", pid=self._pid, signal=number.name)
+                    return
+        finally:
+            os.close(pidfd)
+            self._reap()
+        raise SupervisorError(f"supervisord (pid {self._pid}) hangs in the kernel and cannot end")
+
+    def _reap(self) -> None:
+        if self._launched is not None and os.waitpid(self._launched, os.WNOHANG)[0]:
+            self._launched = None
+
+    async def close(self) -> None:
+        """Close the connection; supervisord and everything that it runs stay."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def _entries(self) -> Sequence[Mapping[str, Any]]:
+        entries: Sequence[Mapping[str, Any]] = json.loads(await self._call("list"))
+        return entries
+
+    async def _call(self, method: str, *arguments: str) -> str:
+        body = xmlrpc.client.dumps(arguments, f"streamd.{method}").encode()
+        try:
+            status, content = await self._post(body)
+            if status != 200:
+                raise SupervisorError(f"supervisord answered {method} with HTTP status {status}")
+            (answer,), _ = xmlrpc.client.loads(content.decode())
+        except (aiohttp.ClientError, OSError) as error:
+            raise _UnreachableError(f"nobody answers on {self._socket}: {error}") from error
+        except TimeoutError as error:
+            raise SupervisorError(
+                f"supervisord did not answer {method} on {self._socket} within {CALL_TIMEOUT_S:g} s"
+            ) from error
+        except xmlrpc.client.Fault as error:
+            raise SupervisorError(f"supervisord refused {method}: {error.faultString}") from error
+        except (ExpatError, UnicodeDecodeError, xmlrpc.client.Error) as error:
+            raise SupervisorError(f"supervisord's answer to {method} is unreadable") from error
+        return str(answer)
+
+    async def _post(self, body: bytes) -> tuple[int, bytes]:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.UnixConnector(str(self._socket), force_close=True),
+                timeout=aiohttp.ClientTimeout(total=CALL_TIMEOUT_S),
+            )
+        headers = {"Content-Type": "text/xml"}
+        async with self._session.post(_URL, data=body, headers=headers) as response:
+            return response.status, await response.read()
+
+
+async def _ends(pidfd: int, number: signal.Signals, limit_s: float) -> bool:
+    """Send a signal, and tell whether the process is gone within the limit."""
+    with suppress(ProcessLookupError):
+        signal.pidfd_send_signal(pidfd, number)
+    try:
+        async with asyncio.timeout(limit_s):
+            await wait_for_exit(pidfd)
+    except TimeoutError:
+        return False
+    return True
