@@ -5,10 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
-from streamd.desired import ServerSpec
-
 Capability = Literal["rtmp", "hls", "http-flv", "srt", "webrtc"]
-ServerChange = Literal["nothing", "reload", "restart"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +35,11 @@ class LiveStream:
     Attributes:
         name: `app/stream` as the server knows it.
         client_id: the publisher's connection.
-        bytes_in: received so far; a freeze is when it stops advancing.
-        kbps: received lately, kilobits per second.
-        viewers: players, without streamd's own FFmpegs.
+        bytes_in: received so far; a freeze is when it stops advancing. A live stream of SRS
+            advances once in 3 s, one of nginx-rtmp with every packet.
+        kbps: received over about the last 10 s, kilobits per second; 0 until it is known.
+        viewers: players, without those on this machine, which streamd's own FFmpegs are. Who
+            watches by HLS is not counted.
         video, audio: as `H264 High 1280x720` and `AAC LC 44100`; None without.
     """
 
@@ -62,8 +61,10 @@ class HookRequest:
         app, stream: as the client asked for them; may hold a secret in the name.
         secrets: what the client sent as `secret=`; several when it sent several.
         client_id: the server's id of the connection.
-        address: the client's IP address.
+        address: the client's IP address; a WebRTC client can claim any (X-Forwarded-For).
         protocol: rtmp, srt or webrtc.
+        objection: why this server cannot carry a stream of this name, whoever publishes it; a
+            publish with one has to be refused. None: nothing against it.
     """
 
     action: Literal["publish", "unpublish", "play", "stop"]
@@ -73,6 +74,7 @@ class HookRequest:
     client_id: str
     address: str
     protocol: str = "rtmp"
+    objection: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +95,6 @@ class MediaEngine(Protocol):
     def render(self) -> RenderedServer:
         """Return the server's files and argv. Pure; every value is escaped or refused."""
 
-    def change(self, new: ServerSpec) -> tuple[ServerChange, tuple[str, ...]]:
-        """Say the least that brings a running server from its spec to `new`, and which fields."""
-
     def input_url(self, stream: str) -> str:
         """Return the address at which FFmpeg reads `app/stream` from this server fastest."""
 
@@ -105,6 +104,13 @@ class MediaEngine(Protocol):
     def answer(self, *, allow: bool) -> HookAnswer:
         """Word a yes or no the way this engine takes it."""
 
+    async def discard(self, request: HookRequest) -> None:
+        """Undo what the server did already for a publisher that is about to be refused.
+
+        Call it once the refusal is decided and before it is answered: SRS opens a WebRTC session
+        before it asks, and the refusal leaves that session able to publish. Never raises.
+        """
+
     async def write(self) -> None:
         """Write the rendered files atomically."""
 
@@ -112,7 +118,13 @@ class MediaEngine(Protocol):
         """Test the rendered configuration with the server's own check, before it is used."""
 
     async def reload(self) -> None:
-        """Make the running server take the written files, dropping nobody."""
+        """Make the running server take the written files, dropping nobody.
+
+        What it can take is in `streamd.desired.RELOADABLE_FIELDS`.
+
+        Raises:
+            EngineError: it did not take them. Says when the server exits of that.
+        """
 
     async def version(self) -> str:
         """Ask the binary for its version, as `6.0.157`."""
@@ -123,8 +135,22 @@ class MediaEngine(Protocol):
     async def kick(self, stream: str, client_id: str) -> None:
         """Disconnect one publisher. One that is gone already is no error."""
 
+    async def check_ports(self) -> None:
+        """Make sure that the ports are free for a server that is about to be started.
+
+        Raises:
+            EngineError: some are not; says which, and who has them where that can be seen.
+        """
+
     async def probe(self) -> Mapping[str, bool]:
-        """Tell for each open TCP port, by its field in `listen`, whether it accepts."""
+        """Tell for each open port, by its field in `listen`, whether the server serves it.
+
+        TCP ports are spoken to, since SRS can leave a port open and deaf. Of a UDP port it is
+        only known that somebody on this machine has it.
+        """
+
+    async def tidy(self) -> None:
+        """Remove HLS files that no player can ask for any more. Call it every 10 s or so."""
 
     async def close(self) -> None:
         """Release connections to the server's API."""

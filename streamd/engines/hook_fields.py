@@ -1,0 +1,15 @@
+"""What clients of every engine put behind a stream's name."""
+
+from urllib.parse import unquote
+
+
+def secrets_of(query: str) -> tuple[str, ...]:
+    """Return every value of `secret` in a query, with or without its `?`, percent-decoded.
+
+    A plus sign stays one: publishers paste their keys as they are, and no form makes them.
+    """
+    return tuple(
+        unquote(value)
+        for name, _, value in (part.partition("=") for part in query.lstrip("?").split("&"))
+        if unquote(name) == "secret"
+    )

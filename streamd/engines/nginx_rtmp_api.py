@@ -1,0 +1,149 @@
+"""The statistics and control pages of nginx-rtmp, as far as streamd uses them."""
+
+import xml.etree.ElementTree as ET
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import aiohttp
+
+from streamd.errors import EngineError
+
+REQUEST_TIMEOUT_S = 5.0
+
+MAX_BYTES = 64 << 20
+"""A larger page of statistics is refused; one client takes some 250 bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """One stream that is published now, as the statistics have it.
+
+    Attributes:
+        app, name: of the stream.
+        client_id: the publisher's.
+        bytes_in: received so far.
+        players: those who do not come from this machine.
+        video, audio: codec, profile, and size or sample rate; None without.
+    """
+
+    app: str
+    name: str
+    client_id: str
+    bytes_in: int
+    players: int
+    video: str | None
+    audio: str | None
+
+
+class NginxRtmpApi:
+    """Talks to one nginx. Everything raises EngineError when nginx does not do it.
+
+    Args:
+        port: of the API, on loopback.
+        password: the path that it is hidden behind.
+    """
+
+    def __init__(self, port: int, password: str) -> None:
+        self._port = port
+        self._base = f"http://127.0.0.1:{port}/{password}/"
+        self._session: aiohttp.ClientSession | None = None
+
+    async def published(self) -> list[Published]:
+        """Return every stream that somebody publishes."""
+        return parse_statistics(await self._get("stat", {}))
+
+    async def disconnect(self, app: str, name: str, client_id: str) -> None:
+        """Close a publisher's connection; one that is gone is no error."""
+        query = {"app": app, "name": name, "clientid": client_id}
+        await self._get("control/drop/publisher", query)
+
+    async def close(self) -> None:
+        """Close the connection."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def _get(self, path: str, query: dict[str, str]) -> bytes:
+        where = f"127.0.0.1:{self._port}"
+        if self._session is None:
+            timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S)
+            self._session = aiohttp.ClientSession(timeout=timeout)
+        try:
+            async with self._session.get(self._base + path, params=query) as response:
+                if response.status != 200:
+                    raise EngineError(
+                        f"nginx-rtmp does not answer at {where}: status {response.status}; "
+                        "another nginx may have the port"
+                    )
+                return await _bounded(response)
+        except TimeoutError as error:
+            told = f"timed out after {REQUEST_TIMEOUT_S:.0f} s"
+            raise EngineError(f"nginx-rtmp does not answer at {where}: {told}") from error
+        except aiohttp.ClientConnectorError as error:
+            told = error.strerror or "it does not listen"
+            raise EngineError(f"nginx-rtmp does not answer at {where}: {told}") from error
+        except aiohttp.ClientError as error:
+            # Its text may hold the address with the password.
+            told = type(error).__name__
+            raise EngineError(f"nginx-rtmp does not answer at {where}: {told}") from error
+
+
+async def _bounded(response: aiohttp.ClientResponse) -> bytes:
+    chunks: list[bytes] = []
+    length = 0
+    async for chunk in response.content.iter_chunked(1 << 16):
+        length += len(chunk)
+        if length > MAX_BYTES:
+            raise EngineError(f"nginx-rtmp answers with more than {MAX_BYTES >> 20} MB")
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def parse_statistics(text: bytes) -> list[Published]:
+    """Read a page of `rtmp_stat`.
+
+    Raises:
+        EngineError: it is not one.
+    """
+    try:
+        root = ET.fromstring(text)  # noqa: S314 - from our own server, over loopback, bounded
+    except ET.ParseError as error:
+        raise EngineError(f"nginx-rtmp's statistics cannot be read: {error}") from error
+    found = []
+    for application in root.iter("application"):
+        app = application.findtext("name") or ""
+        for stream in application.iter("stream"):
+            published = _published(app, stream)
+            if published is not None:
+                found.append(published)
+    return found
+
+
+def _published(app: str, stream: ET.Element) -> Published | None:
+    clients = list(stream.iter("client"))
+    publishers = [client for client in clients if client.find("publishing") is not None]
+    if not publishers:
+        return None
+    players = [
+        client
+        for client in clients
+        if client.find("publishing") is None
+        and not (client.findtext("address") or "").startswith("127.")
+    ]
+    return Published(
+        app=app,
+        name=stream.findtext("name") or "",
+        client_id=publishers[0].findtext("id") or "",
+        bytes_in=int(stream.findtext("bytes_in") or 0),
+        players=len(players),
+        video=_described(stream.find("meta/video"), ("codec", "profile"), ("width", "height")),
+        audio=_described(stream.find("meta/audio"), ("codec", "profile", "sample_rate"), ()),
+    )
+
+
+def _described(meta: ET.Element | None, words: Sequence[str], size: Sequence[str]) -> str | None:
+    if meta is None:
+        return None
+    parts = [meta.findtext(word) or "" for word in words]
+    parts.append("x".join(filter(None, (meta.findtext(side) for side in size))))
+    return " ".join(filter(None, parts)) or None

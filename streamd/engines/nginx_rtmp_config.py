@@ -1,0 +1,149 @@
+"""What nginx with its RTMP module is told.
+
+One process does everything (`master_process off`), so that no worker outlives it. nginx removes
+old HLS files in a process of its own that does not exist then; `tidy` does it instead.
+"""
+
+import math
+from pathlib import Path
+
+from streamd.desired import ServerSpec
+from streamd.engines.base import ServerSecrets
+from streamd.engines.quoting import quoted
+from streamd.errors import EngineError
+
+_CONNECTIONS = 16_384
+_RESERVED_DESCRIPTORS = 64
+_TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+
+
+def render_config(
+    spec: ServerSpec, directory: Path, secrets: ServerSecrets, module: Path, open_files: int
+) -> str:
+    """Return nginx.conf.
+
+    Args:
+        spec: the server.
+        directory: its own directory; everything that nginx writes lies below it.
+        secrets: the hook path, and the path that the API is hidden behind.
+        module: the RTMP module to load.
+        open_files: the soft limit on open files that nginx will run with.
+
+    Raises:
+        EngineError: a value cannot be expressed, or a port is named that this engine has not.
+    """
+    for port in ("srt", "webrtc"):
+        if getattr(spec, port):
+            raise EngineError(f"listen.{port} needs the engine srs; nginx-rtmp does not speak it")
+    if not spec.rtmp:
+        raise EngineError("listen.rtmp is needed; nginx-rtmp takes streams by RTMP only")
+    state = "the state directory"
+    connections = max(32, min(open_files - _RESERVED_DESCRIPTORS, _CONNECTIONS))
+    return "\n".join(
+        (
+            "# Written by streamd. Edits are overwritten.",
+            f"load_module {quoted(module, 'the RTMP module')};",
+            "daemon off;",
+            "master_process off;",
+            f"pid {quoted(directory / 'nginx.pid', state)};",
+            f"lock_file {quoted(directory / 'nginx.lock', state)};",
+            "error_log stderr notice;",
+            f"events {{ worker_connections {connections}; }}",
+            *_rtmp(spec, directory, secrets),
+            *_http(spec, directory, secrets),
+            "",
+        )
+    )
+
+
+def _rtmp(spec: ServerSpec, directory: Path, secrets: ServerSecrets) -> tuple[str, ...]:
+    return (
+        "rtmp {",
+        "    access_log off;",
+        "    server {",
+        f"        listen {spec.rtmp};",
+        "        chunk_size 4096;",
+        "        notify_method post;",
+        *(line for app in spec.apps for line in _application(app, spec, directory, secrets)),
+        "    }",
+        "}",
+    )
+
+
+def _application(
+    app: str, spec: ServerSpec, directory: Path, secrets: ServerSecrets
+) -> tuple[str, ...]:
+    hook = quoted(f"http://{spec.hooks}/{secrets.hook_path}/{spec.name}", "the hook address")
+    return (
+        f"        application {quoted(app, 'the app')} {{",
+        "            live on;",
+        # A player of a stream that ended is closed, instead of waiting without an end.
+        "            idle_streams off;",
+        "            drop_idle_publisher 20s;",
+        f"            on_publish {hook};",
+        f"            on_publish_done {hook};",
+        *_hls(app, spec, directory),
+        "        }",
+    )
+
+
+def _hls(app: str, spec: ServerSpec, directory: Path) -> tuple[str, ...]:
+    if not spec.http:
+        return ()
+    return (
+        "            hls on;",
+        f"            hls_path {quoted(directory / 'www' / app, 'the state directory')};",
+        f"            hls_fragment {_milliseconds(spec.hls_fragment_s)}ms;",
+        f"            hls_playlist_length {_milliseconds(spec.hls_window_s)}ms;",
+        # Numbers start again with each publisher; the time keeps old and new segments apart.
+        "            hls_fragment_naming system;",
+        "            hls_cleanup off;",
+    )
+
+
+def _milliseconds(seconds: float) -> int:
+    return math.ceil(seconds * 1000)
+
+
+def _http(spec: ServerSpec, directory: Path, secrets: ServerSecrets) -> tuple[str, ...]:
+    return (
+        "http {",
+        "    access_log off;",
+        "    server_tokens off;",
+        "    sendfile on;",
+        "    tcp_nopush on;",
+        *(
+            f"    {name}_temp_path {quoted(directory / 'tmp' / name, 'the state directory')};"
+            for name in _TEMPORARY
+        ),
+        "    server {",
+        f"        listen 127.0.0.1:{spec.api};",
+        f"        location = /{secrets.api_password}/stat {{ rtmp_stat all; }}",
+        f"        location /{secrets.api_password}/control {{ rtmp_control all; }}",
+        "        location / { return 404; }",
+        "    }",
+        *_public(spec, directory),
+        "}",
+    )
+
+
+def _public(spec: ServerSpec, directory: Path) -> tuple[str, ...]:
+    if not spec.http:
+        return ()
+    return (
+        "    server {",
+        f"        listen {spec.http};",
+        f"        root {quoted(directory / 'www', 'the state directory')};",
+        "        types { }",
+        r"        location ~ \.m3u8$ {",
+        "            default_type application/vnd.apple.mpegurl;",
+        "            add_header Cache-Control no-cache always;",
+        "            add_header Access-Control-Allow-Origin * always;",
+        "        }",
+        r"        location ~ \.ts$ {",
+        "            default_type video/mp2t;",
+        "            add_header Access-Control-Allow-Origin * always;",
+        "        }",
+        "        location / { return 404; }",
+        "    }",
+    )

@@ -1,0 +1,136 @@
+"""Ports of a media server: whether they are free, who has them, and whether they are served."""
+
+import asyncio
+import errno
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from streamd.errors import EngineError
+
+PROBE_TIMEOUT_S = 2.0
+
+_RTMP_HELLO = b"\x03" + bytes(1536)
+"""C0 and C1 of the RTMP handshake (Adobe's RTMP specification 1.0, 5.2); the answer begins S0."""
+
+_HTTP_HELLO = b"HEAD / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+
+_LISTENING = "0A"  # the state of a listening TCP socket in /proc/net/tcp; UDP sockets have 07
+
+
+@dataclass(frozen=True, slots=True)
+class OpenPort:
+    """A port that a server opens.
+
+    Attributes:
+        field: its name in `listen`.
+        number: the port.
+        speaks: what is spoken there; `udp` stands for SRT and WebRTC.
+        host: the address it listens at; 0.0.0.0 is every one.
+    """
+
+    field: str
+    number: int
+    speaks: Literal["rtmp", "http", "udp"]
+    host: str = "0.0.0.0"  # noqa: S104 - media servers serve everybody
+
+
+def check_free(ports: Sequence[OpenPort]) -> None:
+    """Make sure that a server could listen at these ports.
+
+    SRS shares its ports with another SRS without a word, so this has to be asked before.
+
+    Raises:
+        EngineError: some are taken or not allowed; one line for each.
+    """
+    complaints = [complaint for port in ports if (complaint := _complaint(port)) is not None]
+    if complaints:
+        raise EngineError("\n".join(complaints))
+
+
+def _complaint(port: OpenPort) -> str | None:
+    kind = socket.SOCK_DGRAM if port.speaks == "udp" else socket.SOCK_STREAM
+    with socket.socket(socket.AF_INET, kind) as probe:
+        if kind == socket.SOCK_STREAM:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((port.host, port.number))
+        except OSError as error:
+            return f"listen.{port.field}: {_explained(error, port)}"
+    return None
+
+
+def _explained(error: OSError, port: OpenPort) -> str:
+    protocol = "UDP" if port.speaks == "udp" else "TCP"
+    if error.errno == errno.EADDRINUSE:
+        holder = _holder(port)
+        taken = f" by {holder}" if holder else ""
+        return f"{protocol} port {port.number} is taken{taken}; stop that or choose another port"
+    if error.errno == errno.EACCES:
+        return (
+            f"{protocol} port {port.number} is not allowed to this user; choose one above 1023, "
+            "or grant CAP_NET_BIND_SERVICE"
+        )
+    return f"{protocol} port {port.number} cannot be used: {error.strerror}"
+
+
+def is_bound_udp(number: int) -> bool:
+    """Tell whether any process of this machine has a UDP port."""
+    return bool(_inodes("udp", number))
+
+
+def _inodes(protocol: Literal["tcp", "udp"], number: int) -> set[str]:
+    """Return the inodes of the sockets that listen at a port, from the kernel's tables."""
+    found = set()
+    for table in (protocol, f"{protocol}6"):
+        try:
+            lines = Path(f"/proc/net/{table}").read_text(encoding="ascii").splitlines()[1:]
+        except OSError:  # no IPv6
+            continue
+        for fields in map(str.split, lines):
+            local, state, inode = fields[1], fields[3], fields[9]
+            if int(local.rpartition(":")[2], 16) != number:
+                continue
+            if protocol == "udp" or state == _LISTENING:
+                found.add(f"socket:[{inode}]")
+    return found
+
+
+def _holder(port: OpenPort) -> str | None:
+    """Return the process that has a port as `name (pid N)`, None if it cannot be seen."""
+    inodes = _inodes("udp" if port.speaks == "udp" else "tcp", port.number)
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit() and _has_one(process, inodes):
+            try:
+                name = (process / "comm").read_text(encoding="utf-8", errors="replace").strip()
+            except OSError:
+                return None
+            return f"{name} (pid {process.name})"
+    return None
+
+
+def _has_one(process: Path, inodes: set[str]) -> bool:
+    try:
+        return any(str(fd.readlink()) in inodes for fd in (process / "fd").iterdir())
+    except OSError:  # another user's, or gone meanwhile
+        return False
+
+
+async def is_served(port: OpenPort) -> bool:
+    """Tell whether somebody answers at a port of this machine within 2 s."""
+    if port.speaks == "udp":
+        return await asyncio.to_thread(is_bound_udp, port.number)
+    hello, answer = (_RTMP_HELLO, b"\x03") if port.speaks == "rtmp" else (_HTTP_HELLO, b"HTTP/")
+    host = "127.0.0.1" if port.host == "0.0.0.0" else port.host  # noqa: S104 - compared only
+    try:
+        async with asyncio.timeout(PROBE_TIMEOUT_S):
+            reader, writer = await asyncio.open_connection(host, port.number)
+            try:
+                writer.write(hello)
+                return await reader.readexactly(len(answer)) == answer
+            finally:
+                writer.close()
+    except (OSError, EOFError):
+        return False
