@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 
 class StreamdError(Exception):
@@ -20,18 +21,35 @@ class Problem:
     column: int
     path: str
     message: str
+    warning: bool = False
 
     def __str__(self) -> str:
-        """Render as `file:line:column: path: what is wrong; what to do`."""
+        """Render as `file:line:column: path: what is wrong; what to do`.
+
+        A warning says so before its message.
+        """
         where = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
-        return ": ".join(part for part in (where, self.path, self.message) if part)
+        kind = "warning" if self.warning else ""
+        return ": ".join(part for part in (where, self.path, kind, self.message) if part)
 
 
 class ConfigError(StreamdError):
-    """The configuration cannot be used. Holds every problem found, in file order."""
+    """The configuration cannot be used. Holds every problem found, in file order.
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
+    `files` and `directories` are what was read or looked for (as in `config.load.Loaded`): one
+    of them has to change before a new attempt makes sense.
+    """
+
+    def __init__(
+        self,
+        problems: Iterable[Problem],
+        *,
+        files: frozenset[Path] = frozenset(),
+        directories: frozenset[Path] = frozenset(),
+    ) -> None:
         self.problems = tuple(sorted(set(problems)))
+        self.files = files
+        self.directories = directories
         super().__init__("\n".join(map(str, self.problems)))
 
 

@@ -5,85 +5,186 @@ field alone; what concerns two places at once is in `streamd.config.check`.
 """
 
 import re
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
+    PlainSerializer,
     SecretStr,
-    StringConstraints,
+    Tag,
+    WithJsonSchema,
 )
 
 from streamd.names import is_pattern
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|s|m|h|d)", re.ASCII)
 _DURATION_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_PERCENTAGE = re.compile(r"(\d{1,3}(?:\.\d{1,9})?)\s*%", re.ASCII)
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_HOST = re.compile(r"[A-Za-z0-9._-]+|\[?[0-9A-Fa-f:.]+\]?")
 
 
-def _duration(value: object) -> object:
-    if not isinstance(value, str):
-        raise ValueError("a duration needs its unit; write for example 500ms, 2s, 1m, 1h or 7d")
-    match = _DURATION.fullmatch(value.strip())
+@dataclass(frozen=True, slots=True)
+class InWords:
+    """What a type is called in the reference and in messages, for people who write YAML."""
+
+    text: str
+
+
+# The messages of these validators begin where the value as written ends ("'5x' is not ..."). The
+# value itself is put in by `streamd.config.problems`, which knows whether it is a secret.
+
+
+def _duration(value: object) -> timedelta:
+    if isinstance(value, timedelta):
+        return value
+    match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is None:
-        raise ValueError(f"{value!r} is not a duration; write for example 500ms, 2s, 1m, 1h or 7d")
+        raise ValueError("is not a duration; write for example 500ms, 2s, 1m, 1h or 7d")
     return timedelta(seconds=float(match[1]) * _DURATION_S[match[2]])
 
 
-def _percentage(value: object) -> object:
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", value) if isinstance(value, str) else None
+def write_duration(value: timedelta) -> str:
+    """Write a duration as in the file, in the largest unit that divides it: `90s`, `2h`."""
+    milliseconds = round(value / timedelta(milliseconds=1))
+    for unit, seconds in reversed(_DURATION_S.items()):
+        count, rest = divmod(milliseconds, round(seconds * 1000))
+        if rest == 0 and (count or unit == "s"):
+            return f"{count}{unit}"
+    return f"{milliseconds}ms"
+
+
+def write_percentage(value: float) -> str:
+    """Write a share of 1 as in the file: `50%`."""
+    return f"{value * 100:g}%"
+
+
+def _percentage(value: object) -> float:
+    match = _PERCENTAGE.fullmatch(value) if isinstance(value, str) else None
     if match is None or float(match[1]) > 100:
-        raise ValueError(f"{value!r} is not a percentage; write for example 50%")
+        raise ValueError("is not a percentage; write for example 50%")
     return float(match[1]) / 100
 
 
 def _address(value: str) -> str:
-    match = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):(\d{1,5})", value)
+    match = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})", value)
     if match is None or not 0 < int(match[2]) < 65536:
+        raise ValueError("is not an address; write HOST:PORT, for example 127.0.0.1:2022")
+    return value
+
+
+def _port(value: object) -> int:
+    # Text of digits is what `${env:PORT}` gives.
+    number = int(value) if isinstance(value, str) and re.fullmatch("[0-9]{1,5}", value) else value
+    if isinstance(number, bool) or not isinstance(number, int) or not 0 < number < 65536:
+        raise ValueError("is not a port; write a number from 1 to 65535")
+    return number
+
+
+def _name(value: str) -> str:
+    if not _NAME.fullmatch(value):
         raise ValueError(
-            f"{value!r} is not an address; write HOST:PORT, for example 127.0.0.1:2022"
+            "is not a name; use up to 64 of a-z, 0-9, _ and -, beginning with a letter or digit"
         )
+    return value
+
+
+def _host(value: str) -> str:
+    if not _HOST.fullmatch(value):
+        raise ValueError("is not a host; write a name or an IP address, without a port")
+    return value
+
+
+def _path(value: object) -> Path:
+    if isinstance(value, Path):
+        return value
+    if not isinstance(value, str) or not value.startswith("/") or "\0" in value:
+        raise ValueError("is not an absolute path; begin it with `/`")
+    return Path(value)
+
+
+def _sha256(value: str) -> str:
+    if not re.fullmatch("[0-9a-f]{64}", value):
+        raise ValueError("is not a SHA-256; write its 64 hex digits in lower case")
     return value
 
 
 def _pattern(value: str) -> str:
     if not is_pattern(value):
         raise ValueError(
-            f"{value!r} is not a stream name; use letters, digits and _.~=+@,:- in each part, "
-            "as NAME or APP/NAME, and * for any part of a name"
+            "is not a stream name; write NAME or APP/NAME of letters, digits and _.~=+@,:- "
+            "(each part beginning with a letter, a digit or _), and * for any part of a name"
         )
     return value
 
 
-def _timestamp(value: object) -> object:
-    if isinstance(value, datetime):
-        moment = value
-    elif isinstance(value, str):
+def _timestamp(value: object) -> datetime:
+    moment = value
+    if isinstance(value, str):
         try:
             moment = datetime.fromisoformat(value)
         except ValueError:
-            raise ValueError(
-                f"{value!r} is not a time; write for example 2026-12-01T00:00:00Z"
-            ) from None
-    else:
-        raise ValueError("a time is text; write for example 2026-12-01T00:00:00Z")
+            moment = None
+    if not isinstance(moment, datetime):
+        raise ValueError("is not a time; write for example 2026-12-01T00:00:00Z")
     if moment.tzinfo is None:
-        raise ValueError("a time needs its zone; end it in Z for UTC, or in an offset as +02:00")
-    return moment.astimezone(UTC)
+        raise ValueError("needs its zone; end it in Z for UTC, or in an offset as +02:00")
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("is out of range; write a year from 2 to 9998") from None
 
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=64)]
-Duration = Annotated[timedelta, BeforeValidator(_duration)]
-Percentage = Annotated[float, BeforeValidator(_percentage)]
-Address = Annotated[str, AfterValidator(_address)]
-StreamPattern = Annotated[str, AfterValidator(_pattern)]
-Timestamp = Annotated[datetime, BeforeValidator(_timestamp)]
-Port = Annotated[int, Field(strict=True, ge=1, le=65535)]
+def _kind_of_keys(value: Any) -> str:
+    return "any" if value == "any" else "names"
+
+
+Name = Annotated[str, InWords("name"), AfterValidator(_name)]
+Host = Annotated[str, InWords("host name or IP address"), AfterValidator(_host)]
+Duration = Annotated[
+    timedelta,
+    InWords("duration"),
+    BeforeValidator(_duration),
+    PlainSerializer(write_duration, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "pattern": rf"^{_DURATION.pattern}$"}),
+]
+Percentage = Annotated[
+    float,
+    InWords("percentage"),
+    BeforeValidator(_percentage),
+    PlainSerializer(write_percentage, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "pattern": rf"^{_PERCENTAGE.pattern}$"}),
+]
+Address = Annotated[str, InWords("HOST:PORT"), AfterValidator(_address)]
+StreamPattern = Annotated[str, InWords("stream name or pattern"), AfterValidator(_pattern)]
+AbsolutePath = Annotated[
+    Path,
+    InWords("absolute path"),
+    BeforeValidator(_path, json_schema_input_type=str),
+]
+Timestamp = Annotated[datetime, InWords("time"), BeforeValidator(_timestamp)]
+Port = Annotated[
+    int,
+    InWords("port"),
+    BeforeValidator(_port),
+    WithJsonSchema({"type": "integer", "minimum": 1, "maximum": 65535}),
+]
+Sha256 = Annotated[str, InWords("64 hex digits"), AfterValidator(_sha256)]
+Secret = Annotated[SecretStr, InWords("secret")]
+SecretAddress = Annotated[SecretStr, InWords("address")]
 Platform = Literal["youtube", "twitch", "facebook", "bilibili", "kuaishou", "wx", "custom"]
+PublishKeys = Annotated[
+    Annotated[Literal["any"], Tag("any")] | Annotated[tuple[Name, ...], Tag("names")],
+    Discriminator(_kind_of_keys),
+]
 
 
 class Model(BaseModel):
@@ -98,7 +199,7 @@ class Daemon(Model):
     status: Address = Field(
         "127.0.0.1:2022", description="Where the read-only status endpoint listens."
     )
-    status_token: SecretStr | None = Field(
+    status_token: Secret | None = Field(
         None,
         description="Bearer token for the status endpoint; required when `status` is not loopback.",
         min_length=16,
@@ -115,8 +216,6 @@ class Daemon(Model):
         0.5,
         description="Refuse a save that would stop more than this share of what is live, when "
         "four or more are live; `streamd reload --force` overrides.",
-        validate_default=False,
-        json_schema_extra={"example": "50%"},
     )
 
 
@@ -143,20 +242,20 @@ class Server(Model):
     engine: Literal["auto", "srs", "nginx-rtmp"] = Field(
         "auto", description="`auto` takes SRS when its binary is found, otherwise nginx-rtmp."
     )
-    binary: Path | None = Field(
+    binary: AbsolutePath | None = Field(
         None,
         description="The media server's binary; by default from PATH, for SRS also "
         "/usr/local/srs/objs/srs.",
     )
-    host: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.:\[\]-]+$")] = Field(
+    host: Host = Field(
         "localhost", description="The name put in the URLs that `streamd urls` prints."
     )
     listen: Listen | None = Field(
         None,
         description="Its ports. Absent: every port the engine has, at its usual number.",
     )
-    webrtc_candidate: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.:-]+$")] | None = (
-        Field(None, description="The address that WebRTC peers reach this machine at.")
+    webrtc_candidate: Host | None = Field(
+        None, description="The address that WebRTC peers reach this machine at."
     )
     hls: Hls = Field(default_factory=Hls, description="How HLS is cut.")
 
@@ -164,10 +263,10 @@ class Server(Model):
 class Key(Model):
     """A publishing key. Exactly one of `secret` and `secret_sha256`."""
 
-    secret: SecretStr | None = Field(
+    secret: Secret | None = Field(
         None, min_length=8, description="The secret itself, 8 characters or more."
     )
-    secret_sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = Field(
+    secret_sha256: Sha256 | None = Field(
         None, description="SHA-256 of the secret, in hex, for a file that must not hold it."
     )
     not_before: Timestamp | None = Field(None, description="The key is refused before this time.")
@@ -177,7 +276,7 @@ class Key(Model):
 class Stream(Model):
     """A stream, or a pattern of streams, that may be published."""
 
-    keys: Literal["any"] | tuple[Name, ...] = Field(
+    keys: PublishKeys = Field(
         description="Names of the keys that may publish it, or `any` for no authentication."
     )
     key_in_name: bool = Field(
@@ -197,13 +296,13 @@ class Target(Model):
     platform: Platform = Field(
         "custom", description="A preset that knows the platform's server address."
     )
-    url: SecretStr | None = Field(
+    url: SecretAddress | None = Field(
         None,
         description="Where to send: rtmp://, rtmps:// or srt://. The whole address with its key, "
         "or the server only with the key in `key`. `{app}` and `{stream}` stand for the stream's.",
     )
-    key: SecretStr | None = Field(None, min_length=1, description="The platform's stream key.")
-    backup_url: SecretStr | None = Field(
+    key: Secret | None = Field(None, min_length=1, description="The platform's stream key.")
+    backup_url: SecretAddress | None = Field(
         None, description="Taken after repeated failure of the first, given up when that heals."
     )
     enabled: bool = Field(True, description="`false` keeps the target but does not run it.")
@@ -214,9 +313,11 @@ class Config(Model):
 
     version: Literal[1] = Field(description="The version of this format: 1.")
     include: tuple[str, ...] = Field(
-        (), description="Further files, relative to this one; `*` as in a shell."
+        (), description="Further files or patterns of files, relative to this file."
     )
-    ffmpeg: Path | None = Field(None, description="The FFmpeg to use; by default from PATH.")
+    ffmpeg: AbsolutePath | None = Field(
+        None, description="The FFmpeg to use; by default from PATH."
+    )
     daemon: Daemon = Field(default_factory=Daemon, description="streamd itself.")
     servers: dict[Name, Server] = Field(
         default_factory=lambda: {"main": Server()},
@@ -230,3 +331,7 @@ class Config(Model):
     targets: dict[Name, Target] = Field(
         default_factory=dict, description="Places that streams are sent on to."
     )
+
+
+NAMED_SECTIONS = ("servers", "keys", "streams", "targets")
+"""The sections whose objects have names, so that several files can share them."""

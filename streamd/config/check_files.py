@@ -1,0 +1,70 @@
+"""Checks that have to look at the machine: are the programs there that the file needs?"""
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from streamd.config.check import engines_of
+from streamd.config.models import Config
+from streamd.config.reading import reason
+from streamd.config.source import Source
+from streamd.desired import Machine
+from streamd.errors import Problem
+
+_INSTALL = {
+    "srs": "install SRS, or give its path as `binary`",
+    "nginx-rtmp": "install nginx with its rtmp module (Debian: libnginx-mod-rtmp), or give its "
+    "path as `binary`",
+}
+
+
+def check_files(config: Config, source: Source, *, machine: Machine) -> list[Problem]:
+    """Return what is wrong with the programs that a configuration names or needs. Does I/O."""
+    return [*_ffmpeg(config, source, machine), *_engines(config, source, machine)]
+
+
+def _ffmpeg(config: Config, source: Source, machine: Machine) -> Iterator[Problem]:
+    if config.ffmpeg is not None:
+        fault = executable_fault(config.ffmpeg)
+        if fault is not None:
+            yield source.error(("ffmpeg",), f"{config.ffmpeg} {fault}")
+    elif machine.ffmpeg is None and any(target.enabled for target in config.targets.values()):
+        yield source.error(
+            ("targets",),
+            "FFmpeg is needed and not found; install it, or give its path as `ffmpeg`",
+            at_name=True,
+        )
+
+
+def _engines(config: Config, source: Source, machine: Machine) -> Iterator[Problem]:
+    engines = engines_of(config, machine)
+    for name, server in config.servers.items():
+        path = ("servers", name)
+        engine = engines[name]
+        if server.binary is not None:
+            fault = executable_fault(server.binary)
+            if fault is not None:
+                yield source.error((*path, "binary"), f"{server.binary} {fault}")
+        elif engine is None:
+            yield source.error(
+                path,
+                "no media server is found on this machine; install SRS, or nginx with its rtmp "
+                "module (Debian: libnginx-mod-rtmp), or give a path as `binary`",
+                at_name=True,
+            )
+        elif engine not in machine.engines:
+            yield source.error((*path, "engine"), f"{engine} is not found; {_INSTALL[engine]}")
+
+
+def executable_fault(path: Path) -> str | None:
+    """Say why a program cannot be run, following its path; None where it can."""
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        return reason(error)
+    if not stat.S_ISREG(mode):
+        return "is not a file; name a program"
+    if not os.access(path, os.X_OK):
+        return "cannot be executed; give streamd's user permission (chmod a+x)"
+    return None

@@ -1,0 +1,353 @@
+"""From a file to a checked configuration, or to everything that is wrong with it."""
+
+import gc
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, SecretStr, ValidationError
+
+from streamd.config import includes, plain_data, yaml_tree
+from streamd.config.check import check
+from streamd.config.check_files import check_files
+from streamd.config.data_path import DataPath
+from streamd.config.models import NAMED_SECTIONS, Config
+from streamd.config.problems import schema_problems, unknown_field, unsound_objects
+from streamd.config.reading import UnreadableError, read_file
+from streamd.config.references import References
+from streamd.config.source import Document, Source
+from streamd.config.suggestions import Suggestions
+from streamd.config.yaml_errors import YamlFault
+from streamd.desired import Machine
+from streamd.errors import ConfigError, Problem
+
+MAX_FILE_BYTES = 32 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A configuration that can be used, and where it came from.
+
+    Attributes:
+        config: the file as types, references resolved, included files merged.
+        source: finds the line of a path, for problems that show later.
+        files: everything that was read: the file, included files, secret files. Absolute paths as
+            the configuration names them, links not followed.
+        directories: what the patterns of `include` looked in; may not exist.
+        secrets: values that must not be shown: of every reference, and of every secret field.
+        hash: SHA-256 in hex over what the configuration says: equal for files that differ only in
+            comments, order, spacing, or in how they are spread over included files.
+        warnings: what is legal and looks like a mistake.
+        data: the configuration as JSON types, for `restore`. Holds secrets.
+    """
+
+    config: Config
+    source: Source = field(repr=False)
+    files: frozenset[Path]
+    directories: frozenset[Path]
+    secrets: frozenset[str] = field(repr=False)
+    hash: str
+    warnings: tuple[Problem, ...]
+    data: Mapping[str, Any] = field(repr=False)
+
+
+def load(
+    path: Path,
+    *,
+    environment: Mapping[str, str],
+    credentials_directory: Path | None = None,
+    as_path: Path | None = None,
+    machine: Machine | None = None,
+    now: datetime | None = None,
+) -> Loaded:
+    """Read, resolve, merge, validate and check a configuration. Blocks; run it in a thread.
+
+    Args:
+        path: the file.
+        environment: what `${env:X}` is looked up in.
+        credentials_directory: what `${cred:NAME}` is looked up in (CREDENTIALS_DIRECTORY).
+        as_path: resolve relative paths as if the file stood there, and name it so in messages.
+        machine: the engines that this machine has; None leaves out what depends on the machine:
+            what an engine lacks where `engine` is `auto`, and whether binaries are there.
+        now: for the windows of keys; by default the time of the call.
+
+    Raises:
+        ConfigError: with everything that is wrong, not only the first.
+    """
+    with _no_garbage_collection():
+        return _load(
+            _Reading(References(environment, credentials_directory)),
+            path,
+            as_path or path,
+            machine,
+            now or datetime.now(UTC),
+        )
+
+
+def _load(
+    reading: "_Reading", path: Path, place: Path, machine: Machine | None, now: datetime
+) -> Loaded:
+    data = reading.read_all(path, place)
+    files = frozenset(item.absolute() for item in reading.files | reading.references.files)
+    directories = frozenset(item.absolute() for item in reading.directories)
+    problems = reading.problems
+    config = None
+    if data is not None:
+        source = Source(tuple(reading.documents), reading.references.values)
+        config, sound = _validate(data, source, reading)
+        if sound is not None:
+            problems += check(sound, source, machine=machine, now=now)
+            if machine is not None:
+                problems += check_files(sound, source, machine=machine)
+    errors = [problem for problem in problems if not problem.warning]
+    if errors or config is None or data is None:
+        raise ConfigError(errors, files=files, directories=directories)
+    return Loaded(
+        config=config,
+        source=source.released(),
+        files=files,
+        directories=directories,
+        secrets=frozenset(reading.references.values) | frozenset(_secrets(config)),
+        hash=_hash(data),
+        warnings=tuple(sorted(set(problems))),
+        data={name: found for name, found in data.items() if name != "include"},
+    )
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Hold the collector off while hundreds of thousands of nodes are made and none is garbage.
+
+    It would go through all of them again and again: that takes as long as the rest of the work,
+    in pauses that stop every thread.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def restore(data: Mapping[str, Any], file: str) -> Config:
+    """Return the configuration that `Loaded.data` was taken from.
+
+    References in it are resolved already, and nothing in it is taken for one.
+
+    Args:
+        data: as kept, for example read back from JSON.
+        file: its name for messages.
+
+    Raises:
+        ConfigError: another version of streamd, or somebody, wrote what this one does not take.
+    """
+    try:
+        return Config.model_validate(data)
+    except ValidationError as error:
+        nowhere = Source((Document(file, ""),))
+        problems = schema_problems(error, nowhere, frozenset())
+        raise ConfigError(
+            Problem(file, 0, 0, item.path, item.message) for item in problems
+        ) from error
+
+
+class _UnusableError(Exception):
+    """A file was read and is not what it should be as a whole."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(str(problem))
+        self.problem = problem
+
+
+class _Reading:
+    """The files of one configuration, as they are read."""
+
+    def __init__(self, references: References) -> None:
+        self.references = references
+        self.documents: list[Document] = []
+        self.problems: list[Problem] = []
+        self.spoilt: set[DataPath] = set()
+        self.files: set[Path] = set()
+        self.directories: set[Path] = set()
+        self.complete = True  # every file was read to its end
+
+    def read_all(self, path: Path, place: Path) -> dict[str, Any] | None:
+        """Return the merged data of a file and what it includes; None where it has none."""
+        try:
+            data = self._read(path, place)
+        except UnreadableError as error:
+            self.problems.append(Problem(str(place), 0, 0, "", str(error)))
+            return None
+        except _UnusableError as error:
+            self.problems.append(error.problem)
+            return None
+        main = Source((self.documents[0],))
+        for position, include in self._included(data, main, place):
+            try:
+                included = self._read(include, include)
+            except UnreadableError as error:
+                self._miss(main.error(("include", position), f"{include} {error}"))
+            except _UnusableError as error:
+                self._miss(error.problem)
+            else:
+                self._merge(included, data)
+        return data
+
+    def _read(self, path: Path, place: Path) -> dict[str, Any]:
+        """Read one file. Raises UnreadableError, and _UnusableError where nothing can be taken."""
+        self.files.add(path)
+        raw = read_file(path, MAX_FILE_BYTES)
+        try:
+            document = Document(str(place), raw.decode("utf-8-sig"))
+        except UnicodeDecodeError as error:
+            raise _UnusableError(_not_utf8(str(place), raw, error.start)) from error
+        try:
+            root = document.root
+        except YamlFault as fault:
+            raise _UnusableError(document.problem(fault.offset, (), fault.message)) from fault
+        if not document.text.strip():
+            raise _UnusableError(document.problem(0, (), "is empty; begin it with `version: 1`"))
+        if root is not None and not isinstance(root, yaml_tree.Mapping):
+            message = "is not a mapping; write `name: value` lines"
+            raise _UnusableError(document.problem(root.offset, (), message))
+        data, flaws = plain_data.plain_data(
+            root, lambda text: self.references.resolve(text, place.parent), document.place
+        )
+        self.documents.append(document)
+        self.problems += [document.problem(flaw.offset, flaw.path, flaw.message) for flaw in flaws]
+        self.spoilt |= {flaw.path for flaw in flaws if flaw.spoils}
+        return {name: found for name, found in data.items() if found is not None}
+
+    def _miss(self, problem: Problem) -> None:
+        self.problems.append(problem)
+        self.complete = False
+
+    def _included(
+        self, data: Mapping[str, Any], main: Source, place: Path
+    ) -> Iterator[tuple[int, Path]]:
+        """Yield the included files, each with the position of what names it."""
+        patterns = data.get("include", ())
+        seen = {os.path.realpath(place)}
+        for position, pattern in enumerate(patterns if isinstance(patterns, list) else ()):
+            where = ("include", position)
+            if not isinstance(pattern, str) or where in self.spoilt:
+                continue
+            try:
+                found = includes.expand(pattern, place.parent, self.directories)
+            except UnreadableError as error:
+                self._miss(main.error(where, str(error)))
+                continue
+            for path in found:
+                real = os.path.realpath(path)
+                if real not in seen:
+                    seen.add(real)
+                    yield position, path
+                elif not includes.is_pattern(pattern):
+                    self.problems.append(main.error(where, "is read already; remove it"))
+
+    def _merge(self, included: Mapping[str, Any], data: dict[str, Any]) -> None:
+        """Add what an included file, the last one read, holds."""
+        here, before = Source((self.documents[-1],)), Source(tuple(self.documents[:-1]))
+        for section, objects in included.items():
+            if section == "version":
+                if objects != data.get("version"):
+                    message = "differs from that of the including file; remove it here"
+                    self.problems.append(here.error(("version",), message))
+            elif section not in NAMED_SECTIONS:
+                self.problems.append(here.error((section,), _misplaced(section), at_name=True))
+            elif not isinstance(objects, dict):
+                message = "is not a mapping; write indented `name: value` lines"
+                self.problems.append(here.error((section,), message))
+            else:
+                self._merge_section(section, objects, data, (here, before))
+
+    def _merge_section(
+        self,
+        section: str,
+        objects: Mapping[str, Any],
+        data: dict[str, Any],
+        sources: tuple[Source, Source],
+    ) -> None:
+        present = data.setdefault(section, {})
+        if not isinstance(present, dict):
+            return
+        here, before = sources
+        for name, found in objects.items():
+            if name in present:
+                first = before.place((section, name))
+                message = f"is here twice, first at {first}; remove or rename one"
+                self.problems.append(here.error((section, name), message, at_name=True))
+            else:
+                present[name] = found
+
+
+def _not_utf8(file: str, raw: bytes, offset: int) -> Problem:
+    before = raw[:offset].decode("utf-8-sig")
+    line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+    return Problem(file, line, column, "", "is not UTF-8 text; save the file as UTF-8")
+
+
+def _misplaced(section: str) -> str:
+    if section == "include":
+        return "cannot stand in an included file; name the files in the first one"
+    if section in Config.model_fields:
+        return f"cannot stand in an included file, only {', '.join(NAMED_SECTIONS)}; move it"
+    return unknown_field(section, NAMED_SECTIONS, Suggestions())
+
+
+def _validate(
+    data: dict[str, Any], source: Source, reading: _Reading
+) -> tuple[Config | None, Config | None]:
+    """Return the configuration, and of it what is sound enough for checks of the whole."""
+    unsound = {path[:2] for path in reading.spoilt}
+    config = None
+    try:
+        config = Config.model_validate(data)
+    except ValidationError as error:
+        reading.problems += schema_problems(error, source, reading.spoilt)
+        unsound |= unsound_objects(error)
+    if not reading.complete or () in unsound:
+        return config, None
+    if not unsound:
+        return config, config
+    try:
+        return config, Config.model_validate(_without(data, unsound))
+    except ValidationError:
+        return config, None
+
+
+def _without(data: Mapping[str, Any], paths: set[DataPath]) -> dict[str, Any]:
+    rest: dict[str, Any] = {name: found for name, found in data.items() if (name,) not in paths}
+    for top in {path[0] for path in paths if len(path) == 2} & rest.keys():
+        section = rest[str(top)]
+        if isinstance(section, dict):
+            rest[str(top)] = {
+                name: found for name, found in section.items() if (top, name) not in paths
+            }
+        else:
+            del rest[str(top)]
+    return rest | {"version": 1}
+
+
+def _secrets(value: object) -> Iterator[str]:
+    if isinstance(value, SecretStr):
+        yield value.get_secret_value()
+    elif isinstance(value, BaseModel):
+        for found in value.__dict__.values():
+            if isinstance(found, (SecretStr, BaseModel, dict)):
+                yield from _secrets(found)
+    elif isinstance(value, dict):
+        for found in value.values():
+            yield from _secrets(found)
+
+
+def _hash(data: Mapping[str, Any]) -> str:
+    meaning = {name: found for name, found in data.items() if name != "include"}
+    return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,197 @@
+"""The configuration reference, written from the models.
+
+`python -m streamd.config.reference_docs` renews docs/configuration.md.
+"""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from pydantic.fields import FieldInfo
+
+from streamd.config import shape
+from streamd.config.models import (
+    NAMED_SECTIONS,
+    Config,
+    Model,
+    Percentage,
+    write_duration,
+    write_percentage,
+)
+from streamd.platforms import PLATFORMS
+
+PAGE = Path("docs/configuration.md")
+
+_INTRODUCTION = """\
+# Configuration
+
+The file is YAML 1.2. `streamd check` validates it without a daemon and reports every error at once,
+each as `file:line:column: path: what is wrong; what to do`. A field that is not listed here is an
+error. This page is generated from the code that reads the file.
+
+Times are ISO 8601 with a zone (`2026-12-01T00:00:00Z`), durations a number with a unit (`500ms`
+`2s` `1m` `1h` `7d`), percentages a number with a sign (`30%`). Names are up to 64 of `a-z`, `0-9`,
+`_` and `-`, beginning with a letter or a digit. `yes` and `no` are text; write `true` and `false`.
+Values that begin with `*`, `&`, `!`, `%`, `@` or a backtick need quotes, and so does text that
+looks like a number. Anchors (`&name`, `*name`) and merges (`<<: *name`) work within a file.
+
+## Secrets and other values from outside
+
+A value can hold any of these, also inside a longer text:
+
+- `${env:NAME}`: the environment variable NAME of streamd
+- `${file:PATH}`: the content of a file, without one newline at its end; a relative path begins at
+  the file that it is written in
+- `${cred:NAME}`: a systemd credential (`LoadCredential=NAME:PATH` in the unit of streamd)
+- `$${`: a literal `${`
+
+What is not set, unreadable or empty is an error. A changed secret file counts as a change of the
+configuration. What these give is never shown: not in logs, status, plans or errors. Names (what
+stands before a `:`) are taken as they are written.
+
+## Several files
+
+`include` names files or patterns of files (`*`, `?` and `[...]` as in a shell, within one
+directory), relative to the file. An included file may hold {sections}, and `version`; it cannot
+include others. Their objects are put together by name, and the same name twice is an error that
+names both places. A file that is named without a pattern has to exist; a pattern may match
+nothing. Patterns pass over hidden files and the backups of editors (`x~`). How objects are spread
+over files means nothing: moving one to another file changes nothing on air.
+
+## Which stream a name means
+
+`NAME` is a stream of the app `live`, `APP/NAME` one of another app. `*` stands for any part of a
+name, and for a whole one, but not for `/`; `*` alone is every stream of every app. Where several
+entries of `streams` match, one decides: the exact name before every pattern, then the pattern with
+the longest text before its first `*`, then the longer pattern.
+"""
+
+# One for each section. Together with a version they are a whole file, which a test loads.
+EXAMPLES = {
+    "": """\
+version: 1
+include: [conf.d/*.yaml]
+ffmpeg: /usr/bin/ffmpeg
+""",
+    "daemon": """\
+daemon:
+  status: 0.0.0.0:2022
+  status_token: ${cred:status-token}
+  max_stop: 30%
+""",
+    "servers": """\
+servers:
+  main:
+    host: live.example.com
+    listen: {rtmp: 1935, http: 8080, srt: 10080, webrtc: 8000}
+    webrtc_candidate: 203.0.113.5
+    hls: {fragment: 2s, window: 20s}
+""",
+    "keys": """\
+keys:
+  studio: {secret: "${env:STUDIO_KEY}"}
+  new-studio: {secret: "${cred:new-studio}", not_before: 2026-12-01T00:00:00Z}
+  camera7: {secret_sha256: 5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8}
+""",
+    "streams": """\
+streams:
+  livestream: {keys: [studio, new-studio]}      # rtmp://HOST/live/livestream?secret=...
+  lot/cam7: {keys: [camera7], key_in_name: true}
+  rooms/*: {keys: [studio]}
+  open: {keys: any}
+""",
+    "targets": """\
+targets:
+  youtube: {stream: livestream, platform: youtube, key: "${cred:youtube}"}
+  partner:
+    stream: livestream
+    url: rtmps://ingest.example.com:443/app
+    key: ${file:/etc/streamd/partner.key}
+    backup_url: rtmps://backup.example.com:443/app
+  rooms: {streams: ["rooms/*"], url: "rtmp://cdn.example.com/rooms/{stream}"}
+  srt: {stream: livestream, url: "srt://198.51.100.7:9000?streamid=x", enabled: false}
+""",
+}
+
+
+def reference() -> str:
+    """Return the reference as Markdown."""
+    sections = ", ".join(f"`{name}`" for name in NAMED_SECTIONS)
+    parts = [_INTRODUCTION.replace("{sections}", sections)]
+    parts.append("## The whole file\n\n" + _example("") + _table(Config))
+    for name in Config.model_fields:
+        annotation = shape.hints(Config)[name]
+        objects = shape.container_arguments(annotation, dict)
+        model = shape.model_of(objects[1] if objects else annotation)
+        if model is not None:
+            parts.append(_section(name, objects is not None, model))
+    return "\n".join(parts)
+
+
+def _section(name: str, named: bool, model: type[Model]) -> str:
+    path = f"{name}.NAME" if named else name
+    text = (
+        f"## {name}\n\n{_summary(model)}\n\n{_example(name)}Fields of `{path}`:\n\n{_table(model)}"
+    )
+    for below, nested in _nested(model):
+        text += f"\n### {path}.{below}\n\n{_summary(nested)}\n\n{_table(nested)}"
+    return text
+
+
+def _platforms() -> str:
+    rows = "| `platform` | Server | Where the key is shown |\n|---|---|---|\n"
+    for name, preset in PLATFORMS.items():
+        if name != "custom":
+            server = f"`{preset.server}`" if preset.server else "each account its own: set `url`"
+            rows += f"| `{name}` ({preset.title}) | {server} | {preset.key_hint} |\n"
+    return f"\n### Platforms\n\n{rows}"
+
+
+def _nested(model: type[Model]) -> Iterator[tuple[str, type[Model]]]:
+    for name, annotation in shape.hints(model).items():
+        found = shape.model_of(annotation)
+        if found is not None:
+            yield name, found
+            yield from ((f"{name}.{below}", nested) for below, nested in _nested(found))
+
+
+def _summary(model: type[Model]) -> str:
+    return " ".join((model.__doc__ or "").split())
+
+
+def _example(section: str) -> str:
+    return f"```yaml\n{EXAMPLES[section]}```\n\n" if section in EXAMPLES else ""
+
+
+def _table(model: type[Model]) -> str:
+    rows = "| Field | Type | Default | |\n|---|---|---|---|\n"
+    for name, field in model.model_fields.items():
+        annotation = shape.hints(model)[name]
+        cells = (
+            f"`{name}`",
+            shape.in_words(annotation),
+            _default(field, annotation),
+            field.description or "",
+        )
+        rows += "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
+    return rows
+
+
+def _default(field: FieldInfo, annotation: Any) -> str:
+    if field.is_required():
+        return "required"
+    default = field.get_default(call_default_factory=True, validated_data={})
+    if default is None or isinstance(default, (Model, dict, tuple)):
+        return ""
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
+    if isinstance(default, timedelta):
+        return f"`{write_duration(default)}`"
+    if annotation == Percentage:
+        return f"`{write_percentage(default)}`"
+    return f"`{default}`"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(reference(), "utf-8")
