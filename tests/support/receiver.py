@@ -109,6 +109,7 @@ class Receiver:
 
     def start(self) -> Self:
         """Start, and wait until it answers."""
+        assert self._process is None, "the receiver runs already"
         config = self.directory / "nginx.conf"
         config.write_text(
             _CONFIG.format(
