@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from typing import Literal
 from urllib.parse import quote
@@ -31,6 +31,7 @@ class Url:
         url: the whole address; `<studio>` stands for the secret of the key `studio` where that
             was not given.
         obs_server, obs_key: the two fields that OBS and most encoders ask for instead.
+        note: what else has to be known.
     """
 
     server: str
@@ -42,6 +43,7 @@ class Url:
     url: str
     obs_server: str | None = None
     obs_key: str | None = None
+    note: str | None = None
 
 
 def urls(
@@ -114,7 +116,9 @@ class _Addresses:
     def play(self, rule: StreamRule) -> Iterator[Url]:
         yield from self._play(self._name, None)
         if self._has_srt():
-            yield self._url("play", "srt", self._srt("request", None))
+            # SRS carries SRT over to every other protocol, and none of them to SRT.
+            note = "plays what is published by SRT only"
+            yield replace(self._url("play", "srt", self._srt("request", None)), note=note)
         if self._server.engine == "srs" and self._server.webrtc and self._server.http:
             yield self._url("play", "whep", self._rtc("whep", None))
         if rule.key_in_name:
@@ -207,6 +211,6 @@ def urls_text(found: Sequence[Url]) -> str:
 
 
 def _lines(url: Url) -> Iterator[str]:
-    yield f"    {url.protocol:<8}  {url.url}"
+    yield f"    {url.protocol:<8}  {url.url}{f'  ({url.note})' if url.note else ''}"
     if url.obs_server is not None:
         yield f"    {'  in OBS':<8}  server {url.obs_server}, stream key {url.obs_key}"

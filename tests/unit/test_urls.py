@@ -176,5 +176,6 @@ def test_json_has_every_field() -> None:
         "url": "rtmp://live.example.com/live/show?secret=<studio>",
         "obs_server": "rtmp://live.example.com/live",
         "obs_key": "show?secret=<studio>",
+        "note": None,
     }
     assert [Url(**each) for each in said] == list(urls(ALL, "show"))
