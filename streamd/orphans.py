@@ -27,21 +27,29 @@ _SESSION, _START = 3, 19  # places in /proc/PID/stat, counted from the state
 
 @dataclass(frozen=True, slots=True)
 class Leader:
-    """A supervisord: its pid, when it started (clock ticks since boot), and in which boot."""
+    """A supervisord, told apart from any later process of the same pid.
+
+    Attributes:
+        pid: its pid, and the number of its session if it `leads` one.
+        started: clock ticks since boot.
+        boot: id of the boot.
+        leads: every process of its session is its own.
+    """
 
     pid: int
     started: int
     boot: str
+    leads: bool
 
     def __str__(self) -> str:
-        return f"{self.pid} {self.started} {self.boot}"
+        return f"{self.pid} {self.started} {self.boot} {'leads' if self.leads else 'shares'}"
 
     @classmethod
     def parse(cls, text: str) -> "Leader | None":
         """Read what `str` wrote; None for anything else."""
         match text.split():
-            case [pid, started, boot] if pid.isdecimal() and started.isdecimal():
-                return cls(int(pid), int(started), boot)
+            case [pid, started, boot, role] if pid.isdecimal() and started.isdecimal():
+                return cls(int(pid), int(started), boot, role == "leads")
         return None
 
     @classmethod
@@ -49,7 +57,7 @@ class Leader:
         """Describe the calling process."""
         stat = _stat(os.getpid())
         assert stat is not None, "we run"  # noqa: S101 - for mypy
-        return cls(os.getpid(), int(stat[_START]), _boot_id())
+        return cls(os.getpid(), int(stat[_START]), _boot_id(), os.getsid(0) == os.getpid())
 
     def is_alive(self) -> bool:
         """Tell whether this very process still runs."""
@@ -60,6 +68,17 @@ class Leader:
             and int(stat[_START]) == self.started
             and _boot_id() == self.boot
         )
+
+    def open(self) -> int | None:
+        """Return a pidfd of this very process; None when it is gone."""
+        try:
+            pidfd = os.pidfd_open(self.pid)
+        except ProcessLookupError:
+            return None
+        if self.is_alive():
+            return pidfd
+        os.close(pidfd)
+        return None
 
 
 def sweep_orphans(runtime_dir: Path, former: Leader | None) -> list[int]:
@@ -114,7 +133,7 @@ def _belongs(pid: int, marker: bytes, session: Leader | None) -> bool:
 
 def _is_left_behind(leader: Leader) -> bool:
     """Tell whether the session of this number can only be that of the dead leader."""
-    if leader.boot != _boot_id():
+    if not leader.leads or leader.boot != _boot_id():
         return False
     stat = _stat(leader.pid)
     return stat is None or (stat[0] in ("Z", "X") and int(stat[_START]) == leader.started)

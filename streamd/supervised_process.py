@@ -206,6 +206,14 @@ class SupervisedProcess(Subprocess):
             os.dup2(fd, target)
         die_with_parent(self._supervisor_pid)
 
+    def kill(self, sig: int) -> str | None:
+        """Send a signal, and return what went wrong."""
+        problem: str | None = super().kill(sig)
+        if self.state == ProcessStates.UNKNOWN:
+            # The signal was not permitted. supervisor would die of an assertion at its exit.
+            self.state = ProcessStates.RUNNING
+        return problem
+
     def finish(self, pid: int, sts: int) -> None:
         """Take note of its exit, and end what is left of its process group.
 
@@ -213,8 +221,6 @@ class SupervisedProcess(Subprocess):
         """
         logs = list(self.dispatchers.values())
         self.exit_status = os.waitstatus_to_exitcode(sts)
-        if self.state == ProcessStates.UNKNOWN:
-            self.state = ProcessStates.RUNNING  # supervisor would die of an assertion otherwise
         super().finish(pid, sts)
         with suppress(ProcessLookupError, PermissionError):  # as a rule nothing is left
             os.killpg(pid, signal.SIGKILL)

@@ -12,7 +12,10 @@ import functools
 import json
 import os
 import signal
+import sys
+import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from supervisor import events
@@ -44,11 +47,16 @@ class _PunctualPoller(Poller):
 
 
 class _SignalWakeup:
-    """Ends supervisord's poll at every signal; an exit would else be noticed a second late."""
+    """Ends supervisord's poll at every signal; an exit would else be noticed a second late.
+
+    Reaps everything then, because supervisord takes a hundred a pass and sleeps in between.
+    """
 
     closed = False
 
-    def __init__(self) -> None:
+    def __init__(self, reap: Callable[[], None], complain: Callable[[str], None]) -> None:
+        self._reap = reap
+        self._complain = complain
         self._reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
         asyncore_25.socket_map[self._reader] = self
@@ -60,10 +68,19 @@ class _SignalWakeup:
         return False
 
     def handle_read_event(self) -> None:
-        os.read(self._reader, 4096)
+        with suppress(BlockingIOError):
+            os.read(self._reader, 4096)
+        self._reap()
 
     def handle_error(self) -> None:
-        """Nothing was there to read: harmless."""
+        self._complain(f"streamd plugin: {_where(sys.exc_info()[1])}")
+
+
+def _where(error: BaseException | None) -> str:
+    """Describe an error without its text, which may hold a secret."""
+    trace = traceback.extract_tb(error.__traceback__) if error is not None else []
+    place = f" at {trace[-1].name}:{trace[-1].lineno}" if trace else ""
+    return f"{type(error).__name__}{place}"
 
 
 def _answering(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -71,16 +88,12 @@ def _answering(method: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(method)
     def answer(self: "StreamdInterface", *arguments: str) -> Any:
-        if self.supervisord.options.mood < SupervisorStates.RUNNING:
-            raise RPCError(Faults.SHUTDOWN_STATE)
         try:
             return method(self, *arguments)
+        except RPCError:
+            raise
         except Exception as error:  # noqa: BLE001 - it is logged without what it holds
-            place = error.__traceback__
-            while place is not None and place.tb_next is not None:
-                place = place.tb_next
-            line = place.tb_lineno if place else 0
-            where = f"{type(error).__name__} in {method.__name__}, line {line}"
+            where = _where(error)
             self.supervisord.options.logger.critical(f"streamd plugin: {where}")
             raise RPCError(Faults.FAILED, where) from None
 
@@ -97,7 +110,8 @@ class StreamdInterface:
 
     @_answering
     def version(self) -> str:
-        """Return {protocol, streamd, supervisor, pid}."""
+        """Return {protocol, streamd, supervisor, pid}; a fault when it is about to end."""
+        self._refuse_at_shutdown()
         return json.dumps(
             {
                 "protocol": PROTOCOL,
@@ -116,6 +130,7 @@ class StreamdInterface:
     @_answering
     def start(self, specs: str) -> str:
         """Start processes and return {name: pid}; pid 0 for one that could not be started."""
+        self._refuse_at_shutdown()
         self._reap()
         return json.dumps({spec["name"]: self._start(spec) for spec in json.loads(specs)})
 
@@ -153,6 +168,10 @@ class StreamdInterface:
         assert process is not None, "it was just added"  # noqa: S101 - for mypy
         process.exit_status = former.exit_status if former is not None else None
         return process.spawn() or 0
+
+    def _refuse_at_shutdown(self) -> None:
+        if self.supervisord.options.mood < SupervisorStates.RUNNING:
+            raise RPCError(Faults.SHUTDOWN_STATE)
 
     def _find(self, name: str) -> SupervisedProcess | None:
         group = self.supervisord.process_groups.get(name)
@@ -220,7 +239,7 @@ def make_interface(
         del os.environ[name]  # supervisord's own; a child may be of another Python
     interface = StreamdInterface(supervisord, runtime_dir, int(umask, 8))
     supervisord.options.poller = _PunctualPoller(supervisord.options, interface._kill_due_in_s)
-    _SignalWakeup()
+    _SignalWakeup(interface._reap, supervisord.options.logger.critical)
     events.subscribe(events.SupervisorRunningEvent, _survive_sighup)
     events.subscribe(events.SupervisorStoppingEvent, interface._stop_all)
     # supervisor moves 4 kB a pass, and a pass takes milliseconds when there are many processes.

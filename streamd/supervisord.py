@@ -22,7 +22,13 @@ from streamd.exits import wait_for_exit
 from streamd.observed import ObservedProcess
 from streamd.process import ProcessSpec
 from streamd.supervisor_protocol import PROTOCOL
-from streamd.supervisord_start import LOCKED, LOG_NAME, minimal_environment, socket_path
+from streamd.supervisord_start import (
+    LOCKED,
+    LOG_NAME,
+    last_leader,
+    minimal_environment,
+    socket_path,
+)
 
 log = structlog.get_logger()
 
@@ -38,9 +44,16 @@ EXTERNAL_TIMEOUT_S = 60.0
 SHUTDOWN_MARGIN_S = 5.0
 """What a shutdown may take beyond the longest stop timeout of a process."""
 
+KILL_TIMEOUT_S = 5.0
+"""A supervisord that SIGKILL does not end within this time hangs in the kernel."""
+
+UNKNOWN_STOP_S = 5.0
+"""Taken for the longest stop timeout when supervisord cannot be asked for it."""
+
 START_BATCH = 25
 """Processes started in one call; supervisord does nothing else in the meantime."""
 
+_SHUTDOWN_FAULT = 6  # supervisor.xmlrpc.Faults.SHUTDOWN_STATE
 _RETRY_S = 0.05
 _URL = "http://supervisord/RPC2"
 _OBSERVED_FIELDS = tuple(field.name for field in fields(ObservedProcess))
@@ -105,6 +118,7 @@ class Supervisord:
                     except _UnreachableError as error:
                         reason = error
                     else:
+                        self._discard_second()
                         return self._pid
                     if not external:
                         self._launch()
@@ -127,12 +141,15 @@ class Supervisord:
 
     def _launch(self) -> None:
         """Start supervisord unless the one started before may still come up."""
+        status = self._reap()
+        # A signal ends one that ran before; LOCKED is another that comes up or ends just now.
+        if status > 0 and status != LOCKED:
+            raise SupervisorError(
+                f"supervisord could not be started (exit status {status}); "
+                f"see {self._log_dir / LOG_NAME}"
+            )
         if self._launched is not None:
-            pid, status = os.waitpid(self._launched, os.WNOHANG)
-            if not pid:
-                return
-            self._launched = None
-            self._check_launch(os.waitstatus_to_exitcode(status))
+            return
         self._log_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
         output = str(self._log_dir / LOG_NAME)
@@ -152,13 +169,23 @@ class Supervisord:
         )
         log.info("supervisord.started", pid=self._launched)
 
-    def _check_launch(self, status: int) -> None:
-        # A signal ends one that ran before; LOCKED is another that comes up or ends just now.
-        if status > 0 and status != LOCKED:
-            raise SupervisorError(
-                f"supervisord could not be started (exit status {status}); "
-                f"see {self._log_dir / LOG_NAME}"
-            )
+    def _discard_second(self) -> None:
+        """End the one that we started while another daemon's came up."""
+        if self._launched not in (None, self._pid):
+            os.kill(self._launched, signal.SIGKILL)
+            self._reap(0)
+
+    def _reap(self, options: int = os.WNOHANG) -> int:
+        """Note the end of the one that we started; return its exit status, 0 if it runs."""
+        if self._launched is None:
+            return 0
+        try:
+            pid, status = os.waitpid(self._launched, options)
+        except ChildProcessError:  # reaped by whoever waits for every child, as an init does
+            pid, status = self._launched, 0
+        if pid:
+            self._launched = None
+        return os.waitstatus_to_exitcode(status)
 
     async def list(self) -> Mapping[str, ObservedProcess]:
         """Return every process by name, what exited just now included.
@@ -207,29 +234,34 @@ class Supervisord:
         Raises:
             SupervisorError: it cannot even be killed.
         """
-        try:
-            self._pid = await self._greet()
-            pidfd = os.pidfd_open(self._pid)
-            entries = await self._entries()
-        except (_UnreachableError, ProcessLookupError):
-            return
-        longest_s = max((e["stop_timeout_s"] for e in entries if e["pid"]), default=0.0)
+        leader = last_leader(self._runtime_dir)
+        pidfd = leader.open() if leader is not None else None
+        if leader is not None and pidfd is not None:
+            await self._end(leader.pid, pidfd)
+        self._reap()
+        if self._launched is not None:  # it was coming up just now
+            await self._end(self._launched, os.pidfd_open(self._launched))
+
+    async def _end(self, pid: int, pidfd: int) -> None:
         try:
             for number, limit_s in (
-                (signal.SIGTERM, longest_s + SHUTDOWN_MARGIN_S),
-                (signal.SIGKILL, SHUTDOWN_MARGIN_S),
+                (signal.SIGTERM, await self._longest_stop_s() + SHUTDOWN_MARGIN_S),
+                (signal.SIGKILL, KILL_TIMEOUT_S),
             ):
                 if await _ends(pidfd, number, limit_s):
-                    log.info("supervisord.stopped", pid=self._pid, signal=number.name)
+                    log.info("supervisord.stopped", pid=pid, signal=number.name)
                     return
         finally:
             os.close(pidfd)
             self._reap()
-        raise SupervisorError(f"supervisord (pid {self._pid}) hangs in the kernel and cannot end")
+        raise SupervisorError(f"supervisord (pid {pid}) hangs in the kernel and cannot end")
 
-    def _reap(self) -> None:
-        if self._launched is not None and os.waitpid(self._launched, os.WNOHANG)[0]:
-            self._launched = None
+    async def _longest_stop_s(self) -> float:
+        try:
+            entries = await self._entries()
+        except SupervisorError:
+            return UNKNOWN_STOP_S
+        return max((entry["stop_timeout_s"] for entry in entries if entry["pid"]), default=0.0)
 
     async def close(self) -> None:
         """Close the connection; supervisord and everything that it runs stay."""
@@ -248,13 +280,15 @@ class Supervisord:
             if status != 200:
                 raise SupervisorError(f"supervisord answered {method} with HTTP status {status}")
             (answer,), _ = xmlrpc.client.loads(content.decode())
-        except (aiohttp.ClientError, OSError) as error:
-            raise _UnreachableError(f"nobody answers on {self._socket}: {error}") from error
         except TimeoutError as error:
             raise SupervisorError(
                 f"supervisord did not answer {method} on {self._socket} within {CALL_TIMEOUT_S:g} s"
             ) from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise _UnreachableError(f"nobody answers on {self._socket}: {error}") from error
         except xmlrpc.client.Fault as error:
+            if error.faultCode == _SHUTDOWN_FAULT:
+                raise _UnreachableError("supervisord is about to end") from error
             raise SupervisorError(f"supervisord refused {method}: {error.faultString}") from error
         except (ExpatError, UnicodeDecodeError, xmlrpc.client.Error) as error:
             raise SupervisorError(f"supervisord's answer to {method} is unreadable") from error
@@ -263,11 +297,11 @@ class Supervisord:
     async def _post(self, body: bytes) -> tuple[int, bytes]:
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.UnixConnector(str(self._socket), force_close=True),
-                timeout=aiohttp.ClientTimeout(total=CALL_TIMEOUT_S),
+                connector=aiohttp.UnixConnector(str(self._socket), force_close=True)
             )
         headers = {"Content-Type": "text/xml"}
-        async with self._session.post(_URL, data=body, headers=headers) as response:
+        limit = aiohttp.ClientTimeout(total=CALL_TIMEOUT_S)
+        async with self._session.post(_URL, data=body, headers=headers, timeout=limit) as response:
             return response.status, await response.read()
 
 

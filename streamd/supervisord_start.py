@@ -8,6 +8,7 @@ only, because every channel waits for it after a crash.
 import fcntl
 import os
 import resource
+import socket
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -67,10 +68,9 @@ def render_ini(runtime_dir: Path, log_dir: Path, *, lock_fd: int, umask: int) ->
     Raises:
         SupervisorError: a path that the INI format cannot hold.
     """
-    socket = _ini_value(socket_path(runtime_dir))
     return f"""\
 [unix_http_server]
-file = {socket}
+file = {_ini_value(socket_path(runtime_dir))}
 chmod = 0600
 
 [supervisord]
@@ -124,7 +124,9 @@ def exec_supervisord(runtime_dir: Path, log_dir: Path) -> NoReturn:
     try:
         runtime_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         log_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _refuse_shared(runtime_dir)
         lock_fd = _lock(runtime_dir / LOCK_NAME)
+        _refuse_answered(socket_path(runtime_dir))
         ini = runtime_dir / INI_NAME
         ini.write_text(
             render_ini(runtime_dir, log_dir, lock_fd=lock_fd, umask=umask), encoding="utf-8"
@@ -141,6 +143,15 @@ def exec_supervisord(runtime_dir: Path, log_dir: Path) -> NoReturn:
         raise SupervisorError(f"supervisord cannot be started in {runtime_dir}: {error}") from error
 
 
+def _refuse_shared(directory: Path) -> None:
+    """Refuse a directory in which others could put a link in the place of our files."""
+    status = directory.stat()
+    if status.st_uid != os.geteuid() or status.st_mode & 0o022:
+        raise SupervisorError(
+            f"{directory}: others can write there; choose a directory of your own (mode 0700)"
+        )
+
+
 def _lock(path: Path) -> int:
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
@@ -155,25 +166,42 @@ def _lock(path: Path) -> int:
     return fd
 
 
+def _refuse_answered(path: Path) -> None:
+    """Refuse to take over from one that lives, whose lock file somebody removed."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return
+    raise LockedError(f"{path}: another supervisord answers there; stop that one first")
+
+
 def _take_over(runtime_dir: Path, lock_fd: int) -> None:
     """End what the last holder of the lock left, and write ourselves down."""
     for pid in sweep_orphans(runtime_dir, Leader.parse(_content(lock_fd))):
         print(f"streamd: killed orphan {pid} of a former supervisord", file=sys.stderr)  # noqa: T201 - goes to its log
     with suppress(PermissionError):  # we lead a process group: a shell's job, or already a session
         os.setsid()
-    leads = os.getsid(0) == os.getpid()
     os.ftruncate(lock_fd, 0)
-    os.pwrite(lock_fd, str(Leader.this_process()).encode() if leads else b"", 0)
+    os.pwrite(lock_fd, str(Leader.this_process()).encode(), 0)
 
 
 def _content(fd: int) -> str:
     return os.pread(fd, 4096, 0).decode("ascii", "replace")
 
 
+def last_leader(runtime_dir: Path) -> Leader | None:
+    """Return the supervisord that took the lock of a directory last, whether it lives or not."""
+    try:
+        return Leader.parse((runtime_dir / LOCK_NAME).read_text(encoding="ascii", errors="replace"))
+    except FileNotFoundError:
+        return None
+
+
 def _hand_on_only(kept: int) -> None:
     """Keep what our caller left open from supervisord, and so from every process."""
-    for fd in map(int, os.listdir("/proc/self/fd")):
-        if fd > 2:
+    for link in Path("/proc/self/fd").iterdir():
+        if (fd := int(link.name)) > 2:
             with suppress(OSError):  # the one that listed the directory
                 os.set_inheritable(fd, fd == kept)
 

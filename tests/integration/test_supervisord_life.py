@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from streamd.orphans import Leader, find_orphans, sweep_orphans
 from streamd.supervisor_protocol import MARKER
 from streamd.supervisord import Supervisord
 from streamd.supervisord_start import LOCKED
+from tests.support.ports import free_port
 from tests.support.supervisord import (
     SLEEPER,
     STUBBORN,
@@ -74,6 +76,18 @@ async def test_two_daemons_at_once_start_one_supervisord(directory: Path) -> Non
     assert not is_alive(pids[0])
 
 
+async def test_a_supervisord_that_just_comes_up_is_shut_down_too(directory: Path) -> None:
+    client = Supervisord(directory / "run", directory / "log")
+    starting = asyncio.create_task(client.ensure_running(external=False))
+    launched = await wait_until(lambda: client._launched)
+    assert launched is not None
+    starting.cancel()
+    await client.shutdown()
+    await client.close()
+    assert not is_alive(launched)
+    assert client._launched is None
+
+
 async def test_a_second_supervisord_on_the_same_directory_is_refused(
     supervisord: RunningSupervisord,
 ) -> None:
@@ -85,6 +99,22 @@ async def test_a_second_supervisord_on_the_same_directory_is_refused(
     assert second.returncode == LOCKED
     assert f"held by another supervisord (pid {supervisord.pid()})" in stderr.decode()
     assert (await supervisord.list())["x"].pid == child
+
+
+async def test_a_removed_lock_file_lets_no_second_supervisord_take_over(
+    supervisord: RunningSupervisord,
+) -> None:
+    child = (await supervisord.start([supervisord.spec("x")]))["x"]
+    (supervisord.runtime_dir / "supervisord.lock").unlink()
+    second = await asyncio.create_subprocess_exec(
+        *entry(supervisord.runtime_dir.parent), stderr=asyncio.subprocess.PIPE
+    )
+    _, stderr = await second.communicate()
+    assert second.returncode == LOCKED
+    assert "another supervisord answers there" in stderr.decode()
+    assert (await supervisord.list())["x"].pid == child
+    os.kill(supervisord.pid(), signal.SIGTERM)  # without its lock it is not found otherwise
+    await wait_until_gone(supervisord.pid())
 
 
 async def test_a_supervisord_of_the_system_is_waited_for(directory: Path) -> None:
@@ -173,20 +203,62 @@ async def test_a_shutdown_stops_everything_at_the_same_time(
 async def test_a_supervisord_that_hangs_is_killed_at_shutdown(
     supervisord: RunningSupervisord, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client_module, "SHUTDOWN_MARGIN_S", 1.0)
+    monkeypatch.setattr(client_module, "CALL_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(client_module, "UNKNOWN_STOP_S", 0.0)
+    monkeypatch.setattr(client_module, "SHUTDOWN_MARGIN_S", 0.5)
     pid = supervisord.pid()
-    child = (await supervisord.start([supervisord.spec("x", stop_timeout_s=0.1)]))["x"]
-    entries = supervisord._entries
-
-    async def entries_then_hang() -> object:
-        answer = await entries()
-        os.kill(pid, signal.SIGSTOP)
-        return answer
-
-    monkeypatch.setattr(supervisord, "_entries", entries_then_hang)
+    child = (await supervisord.start([supervisord.spec("x")]))["x"]
+    os.kill(pid, signal.SIGSTOP)
+    with pytest.raises(SupervisorError, match=r"did not answer list on .* within 0.5 s"):
+        await supervisord.list()
     await supervisord.shutdown()
     assert not is_alive(pid)
     await wait_until_gone(child)
+
+
+async def test_a_supervisord_that_is_about_to_end_is_not_adopted(
+    supervisord: RunningSupervisord,
+) -> None:
+    ending = supervisord.pid()
+    await supervisord.start([supervisord.spec("x", STUBBORN, stop_timeout_s=1.0)])
+    await supervisord.wait_for_log("x", "ready")
+    os.kill(ending, signal.SIGTERM)
+    await supervisord.wait_for_state("x", "stopping")
+    with pytest.raises(SupervisorError, match="about to end"):
+        await supervisord.start([supervisord.spec("y")])
+    assert await supervisord.ensure_running(external=False) != ending
+    assert not is_alive(ending)
+    assert await supervisord.list() == {}
+
+
+async def test_without_free_descriptors_starts_fail_and_supervisord_answers(
+    supervisord: RunningSupervisord,
+) -> None:
+    limits = resource.prlimit(supervisord.pid(), resource.RLIMIT_NOFILE)
+    resource.prlimit(supervisord.pid(), resource.RLIMIT_NOFILE, (100, limits[1]))
+    pids = await supervisord.start([supervisord.spec(f"p{n}") for n in range(60)])
+    failed = [name for name, pid in pids.items() if not pid]
+    assert 0 < len(failed) < 60
+    listed = await supervisord.list()
+    assert {listed[name].error for name in failed} == {
+        f"too many open files to spawn '{name}'" for name in failed
+    }
+    resource.prlimit(supervisord.pid(), resource.RLIMIT_NOFILE, limits)
+    again = await supervisord.start([supervisord.spec(name) for name in failed])
+    assert all(again.values())
+
+
+async def test_a_runtime_directory_that_others_can_write_is_refused(directory: Path) -> None:
+    (directory / "run").mkdir()
+    (directory / "run").chmod(0o777)
+    client = Supervisord(directory / "run", directory / "log")
+    try:
+        with pytest.raises(SupervisorError, match="exit status 1"):
+            await client.ensure_running(external=False)
+    finally:
+        await client.close()
+    assert "others can write there" in (directory / "log" / "supervisord.log").read_text()
+    assert list((directory / "run").iterdir()) == []
 
 
 async def test_sighup_restarts_nothing(supervisord: RunningSupervisord) -> None:
@@ -252,6 +324,42 @@ async def test_an_orphan_is_swept_before_a_new_supervisord_starts_anything(
             process.wait()
 
 
+NGINX = """
+daemon off;
+worker_processes 1;
+pid {root}/nginx.pid;
+error_log stderr;
+events {{}}
+http {{ access_log off; server {{ listen 127.0.0.1:{port}; }} }}
+"""
+
+
+def raw_environment(pid: int) -> str:
+    return Path(f"/proc/{pid}/environ").read_text()
+
+
+def children(pid: int) -> list[int]:
+    return list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+
+
+async def test_workers_that_outlive_a_killed_supervisord_are_swept(
+    supervisord: RunningSupervisord,
+) -> None:
+    nginx = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
+    assert nginx is not None, "nginx is needed for this test"
+    config = supervisord.log_dir / "nginx.conf"
+    config.write_text(NGINX.format(root=supervisord.log_dir, port=free_port()))
+    argv = (nginx, "-e", "stderr", "-c", str(config))
+    master = (await supervisord.start([supervisord.spec("server.main", argv=argv)]))["server.main"]
+    (worker,) = await wait_until(lambda: children(master))
+    assert MARKER not in raw_environment(worker)  # nginx writes its title over it
+    os.kill(supervisord.pid(), signal.SIGKILL)
+    await wait_until_gone(master)
+    assert is_alive(worker)
+    await supervisord.ensure_running(external=False)
+    assert not is_alive(worker)
+
+
 LEADER = """
 import os, subprocess, sys, time
 from streamd.orphans import Leader
@@ -278,8 +386,11 @@ def test_what_wiped_its_environment_is_known_by_the_session_of_the_dead(director
         leader.kill()
         leader.wait()
         assert find_orphans(directory, None) == []
-        other_boot = Leader(former.pid, former.started, "another boot")
-        assert find_orphans(directory, other_boot) == []
+        for uncertain in (
+            Leader(former.pid, former.started, "another boot", leads=True),
+            Leader(former.pid, former.started, former.boot, leads=False),
+        ):
+            assert find_orphans(directory, uncertain) == []
         assert sweep_orphans(directory, former) == [int(child)]
     finally:
         leader.kill()

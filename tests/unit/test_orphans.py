@@ -14,10 +14,16 @@ def test_a_leader_survives_being_written_down() -> None:
 
 def test_another_process_of_the_same_pid_is_not_the_leader() -> None:
     me = Leader.this_process()
-    assert not Leader(me.pid, me.started - 1, me.boot).is_alive()
-    assert not Leader(me.pid, me.started, "another boot").is_alive()
+    for other in (
+        Leader(me.pid, me.started - 1, me.boot, me.leads),
+        Leader(me.pid, me.started, "another boot", me.leads),
+    ):
+        assert not other.is_alive()
+        assert other.open() is None
 
 
-@pytest.mark.parametrize("text", ["", "12", "x 1 boot", "1 x boot", "1 2 3 4", "\ufffd\ufffd"])
+@pytest.mark.parametrize(
+    "text", ["", "12", "x 1 boot leads", "1 x boot leads", "1 2 boot", "1 2 3 4 5", "\ufffd"]
+)
 def test_what_is_no_leader_is_none(text: str) -> None:
     assert Leader.parse(text) is None
