@@ -10,10 +10,9 @@ from typing import Any, TypeVar
 import structlog
 
 from streamd.engines.base import MediaEngine
-from streamd.errors import StreamdError
-from streamd.ffmpeg import target_process
-from streamd.ffmpeg_binary import FFmpegBinary
-from streamd.jobs import ServerJob, TargetJob
+from streamd.errors import FFmpegError, StreamdError
+from streamd.ffmpeg import FFmpegBinary, target_process
+from streamd.jobs import Job, ServerJob, TargetJob
 from streamd.plan import Forget, Kick, Kill, Plan, Reload, Start, Step, Stop, job_identity
 from streamd.process import ProcessRunner, ProcessSpec
 from streamd.process_logs import log_file_name
@@ -38,15 +37,22 @@ class Applier:
         log_dir: where the processes' logs go.
         spawn: runs what takes long (a server's start, reload, stop) in the background, so that
             one server's trouble holds up nothing else.
+        on_failed: told of a job that cannot be started at all, and why.
     """
 
     def __init__(
-        self, runner: ProcessRunner, servers: Servers, log_dir: Path, spawn: Spawn
+        self,
+        runner: ProcessRunner,
+        servers: Servers,
+        log_dir: Path,
+        spawn: Spawn,
+        on_failed: Callable[[Job, str], None],
     ) -> None:
         self._runner = runner
         self._servers = servers
         self._log_dir = log_dir
         self._spawn = spawn
+        self._on_failed = on_failed
         self.ffmpeg: FFmpegBinary | None = None
 
     async def apply(self, plan: Plan) -> None:
@@ -97,8 +103,11 @@ class Applier:
         for step in steps:
             if isinstance(step.job, ServerJob):
                 self._spawn(step.process, self._servers.start(step.job))
-            else:
+                continue
+            try:
                 specs.append(self._spec(step.job))
+            except FFmpegError as error:
+                self._on_failed(step.job, str(error))
         if specs:
             pids = await self._runner.start(specs)
             for name, pid in pids.items():

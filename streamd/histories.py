@@ -14,7 +14,7 @@ from streamd.ffmpeg_errors import last_error
 from streamd.jobs import Job, ServerJob
 from streamd.observed import JobHistory, ObservedProcess
 from streamd.plan import job_identity
-from streamd.process_logs import log_file_name, tail_text
+from streamd.process_logs import log_file_name, tail
 
 log = structlog.get_logger()
 
@@ -22,6 +22,7 @@ SERVER_FIRST_RETRY_S = 0.0
 """A server that ended is back at once; a second failure waits as any job does."""
 
 _LAST_LINE_LENGTH = 300
+_LAST_LINES = 60
 
 
 class Histories:
@@ -93,12 +94,11 @@ class Histories:
             return Failure(process.started_at, known)
         if process.error is not None:
             return Failure(process.started_at, process.error)
-        text = tail_text(self._log_dir / log_file_name(process.name))
+        lines = tail(self._log_dir / log_file_name(process.name), _LAST_LINES)
         if isinstance(job, ServerJob):
-            lines = [line for line in text.splitlines() if line.strip()]
             said = lines[-1].strip()[-_LAST_LINE_LENGTH:] if lines else "its log is empty"
             return Failure(process.started_at, f"{_ended(process)}: {said}")
-        found = last_error(text)
+        found = last_error("\n".join(lines), job.input_url)
         if found is None:
             return Failure(process.started_at, f"FFmpeg {_ended(process)}")
         return Failure(process.started_at, found.message, found.permanent)

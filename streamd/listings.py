@@ -14,9 +14,14 @@ from streamd.servers import Servers
 log = structlog.get_logger()
 
 IDLE_S = 5.0
-SUSPICIOUS_S = 1.0
+CONNECTING_S = 2.0
+SUSPICIOUS_S = 0.5
 SOON_S = 0.3
 ASK_TIMEOUT_S = 4.0
+
+PROBE_S = 15.0
+DEAD_AFTER_PROBES = 3
+"""A port that did not accept so many times in a row is dead, though the server answers."""
 
 
 class Listings:
@@ -31,7 +36,11 @@ class Listings:
         self._soon = asyncio.Event()
         self.latest: dict[str, Listing] = {}
         self.errors: dict[str, str] = {}
-        self.suspicious = False
+        self.ports: dict[str, Mapping[str, bool]] = {}
+        self.versions: dict[str, str] = {}
+        self.pace_s = IDLE_S
+        self._probed_at: dict[str, float] = {}
+        self._failed_probes: dict[str, int] = {}
 
     def ask_soon(self) -> None:
         """Ask again shortly, because something has changed."""
@@ -40,18 +49,25 @@ class Listings:
     def server_ended(self, server: str) -> None:
         """Note that a server's process has ended: nothing is published there."""
         self.latest[server] = Listing(time.monotonic())
+        self._failed_probes.pop(server, None)
+        self._probed_at.pop(server, None)
+        self.ports.pop(server, None)
+        self.versions.pop(server, None)
+
+    def has_dead_port(self, server: str) -> bool:
+        """Tell whether a port of a server that answers has stopped accepting for good."""
+        return self._failed_probes.get(server, 0) >= DEAD_AFTER_PROBES
 
     async def changes(self) -> AsyncIterator[Mapping[str, Listing]]:
         """Yield the listings each time they were asked for, for ever.
 
-        `suspicious` set makes the pace a second, so that a stall can be told from an input that
-        has stopped.
+        `pace_s` may be set at any time, so that a stall is told from an input that has stopped.
         """
         while True:
             await self.ask()
             yield self.latest
             try:
-                async with asyncio.timeout(SUSPICIOUS_S if self.suspicious else IDLE_S):
+                async with asyncio.timeout(self.pace_s):
                     await self._soon.wait()
                 self._soon.clear()
                 # What the event told of takes a moment to show in the server's listing.
@@ -82,3 +98,27 @@ class Listings:
             if asked_at >= self.latest.get(name, Listing(0.0)).asked_at:
                 self.latest[name] = Listing(asked_at, streams)
             self.errors.pop(name, None)
+            await self._probe(name, engine)
+
+    async def _probe(self, name: str, engine: MediaEngine) -> None:
+        """See from time to time whether each port still accepts.
+
+        A listener of SRS that ran into its limit of connections is dead without a word, while
+        the API goes on answering.
+        """
+        now = time.monotonic()
+        if now - self._probed_at.get(name, -PROBE_S) < PROBE_S:
+            return
+        self._probed_at[name] = now
+        await engine.tidy()
+        try:
+            self.versions[name] = self.versions.get(name) or await engine.version()
+            ports = await engine.probe()
+        except EngineError as error:
+            self.errors[name] = str(error)
+            return
+        self.ports[name] = ports
+        dead = sorted(port for port, accepts in ports.items() if not accepts)
+        self._failed_probes[name] = self._failed_probes.get(name, 0) + 1 if dead else 0
+        if dead:
+            log.error("server.port_dead", server=name, ports=dead)

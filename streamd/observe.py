@@ -19,8 +19,12 @@ STALL_S = 5.0
 CONNECT_S = 15.0
 """A start that has sent nothing for so long, with a live input, has stalled."""
 
-INPUT_ALIVE_S = 3.0
-"""An input counts as live when it advanced within this time; listings then come every second."""
+INPUT_LAG_S = 3.6
+"""An input that stops may seem to go on for so long: SRS counts its bytes every 3 s, and a
+listing is as old as `streamd.listings.SUSPICIOUS_S`."""
+
+INPUT_ALIVE_S = 8.0
+"""An input counts as live when it advanced within this time: twice what its counter may lag."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,4 +138,5 @@ def is_stalled(started_at: float, advanced_at: float | None, flow: Flow | None, 
         return False
     if advanced_at is None:
         return now - started_at >= CONNECT_S
-    return now - advanced_at >= STALL_S
+    went_on = flow.advanced_at - advanced_at >= INPUT_LAG_S
+    return went_on and now - advanced_at >= STALL_S

@@ -89,8 +89,8 @@ class JobHistory:
 class Observed:
     """The machine as last seen.
 
-    `publishers` is keyed by stream (`app/stream`). `stalled` holds the processes whose media
-    stopped advancing while their input went on. `loaded` tells by server what a running one was
+    `publishers` is keyed by stream (`app/stream`). `stalled` holds the processes that hang: targets
+    whose media stopped advancing while their input went on, servers with a dead port. `loaded` tells by server what a running one was
     last started from or reloaded with (`streamd.desired.reload_identity`).
     """
 

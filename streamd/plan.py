@@ -61,7 +61,7 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Kill:
-    """End a process that hangs. Its exit counts as a failure with `reason`."""
+    """End a process that hangs. Its exit counts as a failure."""
 
     process: str
     pid: int
@@ -301,14 +301,14 @@ def _step_for(
         if isinstance(job, TargetJob) and process.publisher != job.publisher:
             return Stop(job.process, "the publisher changed"), None
         return Stop(job.process, "its definition changed"), None
+    if job.process in observed.stalled:
+        return Kill(job.process, process.pid, "it hangs"), None
     if isinstance(job, ServerJob):
         if observed.loaded.get(job.server.name) == reload_identity(job.server):
             return None, None
         return Reload(job.process, job, "its HLS settings changed"), (
             history.retry_at if history else None
         )
-    if job.process in observed.stalled:
-        return Kill(job.process, process.pid, "media stopped advancing"), None
     return None, None
 
 

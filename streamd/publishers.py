@@ -1,7 +1,7 @@
 """Who publishes: what hooks and listings told so far, kept over a restart of streamd."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from streamd.observe import Admission, Listing, present
 from streamd.observed import Publisher
@@ -35,13 +35,12 @@ class Publishers:
         key = (publisher.server, publisher.client_id)
         self._left.pop(key, None)
         self._admissions[key] = Admission(publisher, time.monotonic())
-        self._save()
+        self._sessions.add(publisher)
 
     def gone(self, server: str, client_id: str) -> None:
         """Note that a publisher has left."""
         self._left[server, client_id] = time.monotonic()
-        if self._admissions.pop((server, client_id), None) is not None:
-            self._save()
+        self._drop((server, client_id))
 
     def server_ended(self, server: str) -> None:
         """Note that a server's process has ended: whoever published there is gone."""
@@ -58,15 +57,10 @@ class Publishers:
         for key in [key for key, at in self._left.items() if now - at > LEFT_KEPT_S]:
             del self._left[key]
         presence = present(self._admissions.values(), listings, frozenset(self._left))
-        if presence.over:
-            for key in presence.over:
-                del self._admissions[key]
-            self._save()
+        for key in presence.over:
+            self._drop(key)
         return presence.publishers
 
-    def _save(self) -> None:
-        self._sessions.save(_publishers(self._admissions.values()))
-
-
-def _publishers(admissions: Iterable[Admission]) -> list[Publisher]:
-    return [admission.publisher for admission in admissions]
+    def _drop(self, key: _Key) -> None:
+        self._admissions.pop(key, None)
+        self._sessions.remove(*key)

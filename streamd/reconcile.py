@@ -22,7 +22,7 @@ from streamd.errors import StreamdError
 from streamd.exits import ExitWatcher
 from streamd.histories import Histories
 from streamd.jobs import Job, TargetJob
-from streamd.listings import Listings
+from streamd.listings import CONNECTING_S, IDLE_S, SUSPICIOUS_S, Listings
 from streamd.observe import STALL_S, Flow, flows, is_stalled
 from streamd.observed import Observed, ObservedProcess, Publisher
 from streamd.plan import Kick, Kill, Plan, PlanIndex, Step, Stop, plan, wanted_jobs
@@ -47,6 +47,7 @@ CONNECTING_TICK_S = 0.2
 SUSPICIOUS_AFTER_S = 2.0
 
 STALLED = f"media stopped advancing for {STALL_S:.0f} s while the stream went on"
+DEAD_PORT = "a port of it stopped accepting connections"
 
 
 class Reconciler:
@@ -72,9 +73,11 @@ class Reconciler:
         self._servers = servers
         self._publishers = publishers
         self._state = state
-        self.applier = Applier(runner, servers, log_dir, self._spawn)
         self.listings = Listings(servers)
         self.histories = Histories(log_dir)
+        self.applier = Applier(
+            runner, servers, log_dir, self._spawn, self.histories.operation_failed
+        )
         self.progress: ProgressReceiver | None = None
         self.desired: Desired | None = None
         self.observed = Observed()
@@ -222,7 +225,9 @@ class Reconciler:
                 self.histories.asked_to_end(self.observed.processes[step.process])
             elif isinstance(step, Kill):
                 process = self.observed.processes[step.process]
-                self.histories.asked_to_end(process, failure=STALLED)
+                is_target = step.process.startswith("target.")
+                failure = STALLED if is_target else DEAD_PORT
+                self.histories.asked_to_end(process, failure=failure)
         started = time.monotonic()
         await self.applier.apply(todo)
         duration = round(time.monotonic() - started, 3)
@@ -281,15 +286,21 @@ class Reconciler:
                 connecting = True
             elif now - track.advanced_at < SUSPICIOUS_AFTER_S:
                 self.histories.advanced(job, now)
-                continue
-            suspicious = True
-        self.listings.suspicious = suspicious
+            else:
+                suspicious = True
+        self.listings.pace_s = (
+            SUSPICIOUS_S if suspicious else CONNECTING_S if connecting else IDLE_S
+        )
         return connecting
 
     def _stalled(self, now: float) -> frozenset[str]:
         if self.progress is None:
             return frozenset()
-        stalled = set()
+        stalled = {
+            name
+            for name in self._alive or ()
+            if self.listings.has_dead_port(name.removeprefix("server."))
+        }
         for process, job in self._running_targets():
             publisher = self.observed.publishers.get(job.stream)
             if publisher is None:

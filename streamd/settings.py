@@ -77,6 +77,11 @@ class Settings(BaseSettings):
         return self.runtime_dir / "streamd.sock"
 
     @property
+    def last_good(self) -> Path:
+        """The last good configuration, with its secrets."""
+        return self.state_dir / "last-good.json"
+
+    @property
     def stops_media(self) -> bool:
         """Tell whether SIGTERM stops the media too."""
         return self.on_stop == "stop" or (self.on_stop == "auto" and self.supervisor == "own")

@@ -3,6 +3,7 @@
 from streamd.engines.base import LiveStream
 from streamd.observe import (
     CONNECT_S,
+    INPUT_LAG_S,
     LISTING_GRACE_S,
     STALL_S,
     Admission,
@@ -76,7 +77,7 @@ def test_a_flow_keeps_the_time_of_its_last_advance() -> None:
 
 
 def test_media_that_stands_still_while_its_input_goes_on_has_stalled() -> None:
-    alive = Flow(1, 100.0)
+    alive = Flow(1, 99.0)
     assert is_stalled(0.0, 100.0 - STALL_S, alive, 100.0)
     assert not is_stalled(0.0, 100.1 - STALL_S, alive, 100.0)
 
@@ -84,6 +85,11 @@ def test_media_that_stands_still_while_its_input_goes_on_has_stalled() -> None:
 def test_media_that_stands_still_with_its_input_has_not_stalled() -> None:
     assert not is_stalled(0.0, 50.0, Flow(1, 50.0), 100.0)
     assert not is_stalled(0.0, 50.0, None, 100.0)
+
+
+def test_an_input_that_stopped_at_the_same_time_may_be_told_a_little_later() -> None:
+    assert not is_stalled(0.0, 95.0, Flow(1, 95.0 + INPUT_LAG_S - 0.1), 100.5)
+    assert is_stalled(0.0, 95.0, Flow(1, 95.0 + INPUT_LAG_S + 0.1), 100.5)
 
 
 def test_a_start_gets_longer_than_what_has_begun() -> None:

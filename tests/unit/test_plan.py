@@ -300,7 +300,7 @@ def test_the_backup_runs_beside_a_failing_first_address_until_that_heals() -> No
 def test_a_stalled_process_is_killed() -> None:
     desired = one_target("rtmp://x/a/1")
     start = replace(converge(desired, Observed(publishers=live())), stalled=frozenset({"target.t"}))
-    assert make_plan(desired, start).steps == (Kill("target.t", 1, "media stopped advancing"),)
+    assert make_plan(desired, start).steps == (Kill("target.t", 1, "it hangs"),)
 
 
 def test_changes_that_a_server_takes_without_a_restart() -> None:

@@ -1,0 +1,357 @@
+"""The daemon: builds the parts, runs their loops in one TaskGroup, and ends them in order."""
+
+import asyncio
+import contextlib
+import os
+import platform
+import signal
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+
+from streamd import __version__
+from streamd.auth import AuthIndex, Decision, decide_publish
+from streamd.config.models import Daemon as DaemonModel
+from streamd.config.watch import ConfigWatcher
+from streamd.configuration import Accepted, Configuration
+from streamd.control_api import ControlServer, changes_json
+from streamd.desired import Desired, ServerSpec
+from streamd.engines.base import HookRequest, MediaEngine
+from streamd.engines.select import make_engine
+from streamd.errors import ConfigError, ControlError, StreamdError
+from streamd.exits import wait_for_exit
+from streamd.hooks_api import HookServer
+from streamd.http_api import StatusServer
+from streamd.logs import set_secrets
+from streamd.notify import Notifier
+from streamd.progress import ProgressReceiver
+from streamd.publishers import Publishers
+from streamd.reconcile import Reconciler
+from streamd.servers import Servers
+from streamd.sessions import Sessions
+from streamd.settings import Settings
+from streamd.snapshot import Memory, ServerFacts, Snapshot
+from streamd.state import State
+from streamd.status import remember, report
+from streamd.supervisord import Supervisord
+
+log = structlog.get_logger()
+
+EXIT_CONFIG = 78
+"""EX_CONFIG of sysexits.h: the configuration cannot be used at start."""
+
+STOP_TIMEOUT_S = 15.0
+MEMORY_S = 5.0
+
+
+class Daemon:
+    """streamd, from start to stop.
+
+    Args:
+        settings: where it keeps what.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._state = State(settings)
+        self._notifier = Notifier()
+        self._stop = asyncio.Event()
+        self._tasks: asyncio.TaskGroup | None = None
+
+    async def run(self) -> int:
+        """Run until SIGTERM or SIGINT, and return the exit status.
+
+        Raises:
+            StreamdError: it cannot start.
+        """
+        self._state.prepare()
+        self._state.lock()
+        try:
+            self._build()
+            return await self._run()
+        finally:
+            self._state.unlock()
+
+    def _build(self) -> None:
+        settings = self._settings
+        self._secrets = self._state.server_secrets()
+        self._supervisord = Supervisord(settings.runtime_dir, settings.log_dir)
+        self._servers = Servers(self._state, self._supervisord, settings.log_dir, self._engine)
+        sessions = Sessions(settings.runtime_dir / "sessions.jsonl")
+        self._publishers = Publishers(sessions)
+        self._reconciler = Reconciler(
+            self._supervisord, self._servers, self._publishers, self._state, settings.log_dir
+        )
+        self._configuration = Configuration(
+            settings.config,
+            settings.last_good,
+            self._servers,
+            self._reconciler,
+            self._accept,
+        )
+        self._hooks = HookServer(
+            self._secrets.hook_path,
+            engines=self._servers.engines,
+            decide=self._decide,
+            on_admitted=self._reconciler.admitted,
+            on_gone=self._reconciler.gone,
+            quiesced=self._servers.quiesced,
+        )
+        self._status = StatusServer(self.snapshot)
+        self._control = ControlServer(
+            settings.control_socket,
+            reload=self._on_reload,
+            plan=self._configuration.preview,
+            status=lambda: report(self.snapshot()),
+        )
+        self._watcher = ConfigWatcher()
+        self._auth: AuthIndex | None = None
+        self._memory = Memory()
+
+    def _engine(self, spec: ServerSpec) -> MediaEngine:
+        return make_engine(
+            spec, directory=self._state.server_directory(spec.name), secrets=self._secrets
+        )
+
+    async def _run(self) -> int:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        loop.add_signal_handler(signal.SIGHUP, self._spawn_reload)
+        self._publishers.remember()
+        try:
+            await self._load_first()
+        except ConfigError as error:
+            log.critical("daemon.config_unusable", errors=[str(p) for p in error.problems])
+            return EXIT_CONFIG
+        try:
+            await self._supervisord.ensure_running(external=self._is_external)
+            await self._reconciler.listings.ask()
+            await self._control.start()
+            log.info("daemon.started", version=__version__, config=str(self._settings.config))
+            await self._serve()
+        finally:
+            await self._close()
+        return 0
+
+    @property
+    def _is_external(self) -> bool:
+        return self._settings.supervisor == "external"
+
+    async def _load_first(self) -> None:
+        try:
+            await self._configuration.reload(asked=True)
+        except ConfigError:
+            if not self._settings.fallback:
+                raise
+            await self._configuration.fall_back()
+
+    async def _serve(self) -> None:
+        """Run every loop until the daemon is asked to stop."""
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
+            loops = [
+                tasks.create_task(loop, name=name)
+                for name, loop in {
+                    "reconcile": self._reconciler.run(),
+                    "progress": self._reconciler.tick(),
+                    "listings": self._reconciler.list_streams(),
+                    "watch": self._watch(),
+                    "supervisord": self._keep_supervisord(),
+                    "watchdog": self._keep_watchdog(),
+                    "memory": self._keep_memory(),
+                }.items()
+            ]
+            self._notifier.ready(self._summary())
+            await self._stop.wait()
+            self._notifier.stopping()
+            if self._settings.stops_media:
+                await self._stop_media()
+            for task in loops:
+                task.cancel()
+
+    async def _stop_media(self) -> None:
+        """Stop all media by desiring none of it."""
+        if self._configuration.applied is None:
+            return
+        log.info("daemon.stopping_media")
+        desired = self._configuration.applied.desired
+        self._reconciler.desire(replace(desired, servers={}, targets={}))
+        try:
+            async with asyncio.timeout(STOP_TIMEOUT_S):
+                await self._reconciler.settled()
+        except TimeoutError:
+            log.warning("daemon.stop_timed_out", timeout_s=STOP_TIMEOUT_S)
+
+    async def _close(self) -> None:
+        await self._control.stop()
+        await self._hooks.stop()
+        await self._status.stop()
+        await self._reconciler.close()
+        await self._servers.close()
+        if self._settings.stops_media and not self._is_external:
+            await self._supervisord.shutdown()
+        await self._supervisord.close()
+        if self._reconciler.progress is not None:
+            self._reconciler.progress.close()
+        self._notifier.close()
+        log.info("daemon.stopped", media="stopped" if self._settings.stops_media else "kept")
+
+    # Configuration
+
+    async def _accept(self, accepted: Accepted) -> None:
+        """Move listening sockets, secrets and watches to a configuration before it is applied."""
+        before = self._configuration.applied
+        old = before.desired.daemon if before else None
+        await self._move_listeners(old, accepted.desired.daemon)
+        self._auth = AuthIndex(accepted.desired)
+        secrets = set(accepted.loaded.secrets) if accepted.loaded else set()
+        secrets |= {self._secrets.hook_path, self._secrets.api_password}
+        set_secrets(secrets)
+        self._servers.redact = tuple(sorted(secrets))
+
+    async def _move_listeners(self, old: DaemonModel | None, new: DaemonModel) -> None:
+        """Listen where a configuration says; what fails leaves everything where it was."""
+        if old is None or old.hooks != new.hooks:
+            await self._listen_for_hooks(new.hooks)
+        token = new.status_token.get_secret_value() if new.status_token else None
+        try:
+            if old is None or (old.status, old.status_token) != (new.status, new.status_token):
+                await self._status.start(new.status, token)
+        except StreamdError:
+            if old is not None and old.hooks != new.hooks:
+                await self._listen_for_hooks(old.hooks)
+            raise
+
+    async def _listen_for_hooks(self, address: str) -> None:
+        host, _, port = address.rpartition(":")
+        progress = ProgressReceiver(host, int(port))
+        progress.open()
+        try:
+            await self._hooks.start(host, int(port))
+        except StreamdError:
+            progress.close()
+            raise
+        if self._reconciler.progress is not None:
+            self._reconciler.progress.close()
+        self._reconciler.progress = progress
+
+    async def _watch(self) -> None:
+        """Reload whenever the content of a watched file has changed."""
+        self._watcher.watch(*self._configuration.watched)
+        async for _ in self._watcher.changes():
+            await self._reload()
+            self._watcher.watch(*self._configuration.watched)
+
+    async def _reload(self, *, asked: bool = False) -> None:
+        self._notifier.reloading()
+        with contextlib.suppress(StreamdError):  # told by log, status and metric
+            await self._configuration.reload(asked=asked)
+        self._notifier.ready(self._summary())
+
+    def _spawn_reload(self) -> None:
+        if self._tasks is not None:
+            self._tasks.create_task(self._reload(asked=True))
+
+    async def _on_reload(self, force: bool, wait_s: float) -> Mapping[str, Any]:
+        self._notifier.reloading()
+        try:
+            found = await self._configuration.reload(asked=True, force=force)
+        finally:
+            self._notifier.ready(self._summary())
+        if wait_s > 0:
+            try:
+                async with asyncio.timeout(wait_s):
+                    await self._reconciler.settled()
+            except TimeoutError:
+                raise ControlError(
+                    f"applied, but not converged after {wait_s:g} s; see `streamd status`"
+                ) from None
+        return {"changes": changes_json(found), "untouched": self._configuration.state.untouched}
+
+    def _summary(self) -> str:
+        state = self._configuration.state
+        if state.errors:
+            return f"configuration {state.state}: {state.errors[0]}"
+        live = len(self._reconciler.observed.publishers)
+        return f"configuration {state.state}, {live} streams live"
+
+    # What hooks and the status endpoint ask for
+
+    def _decide(self, request: HookRequest) -> Decision:
+        assert self._auth is not None, "hooks are served once a configuration is accepted"  # noqa: S101 - for mypy
+        return decide_publish(request, self._auth, datetime.now(UTC))
+
+    def snapshot(self) -> Snapshot:
+        """Return the present moment for the status endpoint."""
+        applied = self._configuration.applied
+        listings = self._reconciler.listings
+        desired: Desired | None = applied.desired if applied else None
+        progress = self._reconciler.progress
+        return Snapshot(
+            version=__version__,
+            node=platform.node(),
+            desired=desired,
+            observed=self._reconciler.observed,
+            config=self._configuration.state,
+            converged=self._reconciler.converged and self._configuration.state.state == "applied",
+            now=datetime.now(UTC),
+            monotonic=time.monotonic(),
+            live={name: listing.streams for name, listing in listings.latest.items()},
+            tracks=progress.tracks if progress is not None else {},
+            servers={
+                name: ServerFacts(
+                    listings.versions.get(name),
+                    listings.ports.get(name, {}),
+                    listings.errors.get(name),
+                )
+                for name in (desired.servers if desired else ())
+            },
+            refusals=self._hooks.refusals,
+            refused=self._hooks.refused,
+            memory=self._memory,
+        )
+
+    # Loops
+
+    async def _keep_supervisord(self) -> None:
+        """Bring supervisord back whenever it ends."""
+        while True:
+            try:
+                pid = await self._supervisord.ensure_running(external=self._is_external)
+            except StreamdError as error:
+                log.error("supervisord.unavailable", error=str(error))
+                await asyncio.sleep(1.0)
+                continue
+            self._reconciler.wake()
+            await _exit_of(pid)
+            log.error("supervisord.ended", pid=pid)
+
+    async def _keep_watchdog(self) -> None:
+        """Tell systemd that the loop of passes goes on, and how things are."""
+        interval_s = self._notifier.watchdog_interval_s or MEMORY_S
+        while True:
+            self._notifier.watchdog()
+            self._notifier.status(self._summary())
+            await asyncio.sleep(interval_s)
+
+    async def _keep_memory(self) -> None:
+        """Date the states that the status endpoint tells of."""
+        while True:
+            self._memory = remember(self.snapshot())
+            await asyncio.sleep(MEMORY_S)
+
+
+async def _exit_of(pid: int) -> None:
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        await wait_for_exit(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,50 @@
+"""The report of `/status` as a table for a terminal. Pure."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+_COLUMNS: dict[str, Sequence[str]] = {
+    "servers": ("state", "engine", "version", "pid", "clients", "restarts", "last_error"),
+    "streams": ("state", "key", "protocol", "video", "audio", "kbps", "viewers"),
+    "targets": ("state", "kbps", "pid", "restarts", "last_error"),
+}
+
+
+def status_text(report: Mapping[str, Any]) -> str:
+    """Return the report for people: what is wrong first, then a table of each kind."""
+    config = report["config"]
+    head = "converged" if report["converged"] else "NOT converged"
+    lines = [
+        f"streamd {report['version']} on {report['node']}: {head}; configuration {config['state']}"
+    ]
+    lines += [
+        f"  {error['file']}:{error['line']}:{error['column']}: {error['path']}: {error['message']}"
+        if error["line"]
+        else f"  {error['message']}"
+        for error in config["errors"]
+    ]
+    for section, columns in _COLUMNS.items():
+        entries = report[section]
+        if entries:
+            lines += ["", *_table(section, entries, columns)]
+    return "\n".join(lines)
+
+
+def _table(
+    section: str, entries: Mapping[str, Mapping[str, Any]], columns: Sequence[str]
+) -> list[str]:
+    used = [column for column in columns if any(entry.get(column) for entry in entries.values())]
+    rows = [[section.upper(), *(column.upper().replace("_", " ") for column in used)]]
+    for name, entry in sorted(entries.items()):
+        rows.append([name, *(_cell(entry.get(column)) for column in used)])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.0f}" if isinstance(value, float) else str(value)
