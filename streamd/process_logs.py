@@ -13,12 +13,12 @@ from urllib.parse import quote, unquote
 from streamd.errors import StreamdError
 
 MAX_NAME_BYTES = 200
+MAX_LINE_BYTES = 1024 * 1024
 POLL_S = 0.2
 
 _SUFFIX = ".log"
 _HASH_MARK = "%~"  # never made by percent-encoding, so a shortened name equals no whole one
 _BLOCK = 64 * 1024
-_MAX_LINE = 1024 * 1024
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
 
 
@@ -196,7 +196,7 @@ class _Followed:
         if self._file is None:
             return []
         *whole, self._partial = (self._partial + self._file.read()).split(b"\n")
-        if len(self._partial) > _MAX_LINE:
+        if len(self._partial) > MAX_LINE_BYTES:
             whole.append(self._partial)
             self._partial = b""
         return [_printable(line) for line in whole]

@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamd.errors import StreamdError
-from streamd.process_logs import MAX_NAME_BYTES, LogLine, find, follow, log_file_name, tail
+from streamd.process_logs import (
+    MAX_LINE_BYTES,
+    MAX_NAME_BYTES,
+    POLL_S,
+    LogLine,
+    find,
+    follow,
+    log_file_name,
+    tail,
+)
 
 
 def write(path: Path, *lines: str) -> Path:
@@ -179,6 +188,37 @@ async def test_following_waits_for_the_end_of_a_line(tmp_path: Path) -> None:
         assert await reader.take(1) == ["whole"]
         write(path, "un")
         assert await reader.take(1) == ["begun"]
+
+
+async def test_following_waits_while_a_rotation_is_half_done(tmp_path: Path) -> None:
+    path = log_of(tmp_path, "server.main", "first")
+    with path.open("a") as file:
+        file.write("begun")
+    async with aclosing(follow(tmp_path, "main")) as lines:
+        reader = Reader(lines)
+        assert await reader.take(1) == ["first"]
+        path.rename(path.with_name(f"{path.name}.1"))
+        waiting = asyncio.create_task(reader.take(2))
+        done, _ = await asyncio.wait({waiting}, timeout=3 * POLL_S)
+        assert not done
+        write(path, "after")
+        assert await waiting == ["begun", "after"]
+
+
+async def test_following_passes_on_a_line_that_does_not_end(tmp_path: Path) -> None:
+    path = log_of(tmp_path, "server.main", "first")
+    async with aclosing(follow(tmp_path, "main")) as lines:
+        reader = Reader(lines)
+        assert await reader.take(1) == ["first"]
+        with path.open("a") as file:
+            file.write("x" * (MAX_LINE_BYTES + 1))
+        assert await reader.take(1) == ["x" * (MAX_LINE_BYTES + 1)]
+
+
+def test_a_log_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "server.main.log").mkdir()
+    with pytest.raises(StreamdError, match=r"server\.main\.log cannot be read: Is a directory"):
+        tail(tmp_path / "server.main.log", 5)
 
 
 async def test_following_nothing_is_an_error(tmp_path: Path) -> None:

@@ -120,6 +120,21 @@ class TestServer:
         young = replace(running("server.main", 7), started_at=NOW.timestamp() - 1)
         assert entry(snapshot(young), "servers", "main")["state"] == "starting"
 
+    def test_is_degraded_when_its_ports_were_never_heard_of(self) -> None:
+        facts = {"main": ServerFacts("6", {}, "no answer from its API")}
+        server = entry(snapshot(running("server.main", 7), servers=facts), "servers", "main")
+        assert (server["state"], server["last_error"]) == ("degraded", "no answer from its API")
+
+    def test_is_stopping_until_it_has_ended(self) -> None:
+        stopping = replace(running("server.main", 7), state="stopping")
+        facts = {"main": ServerFacts("6", {"rtmp": True})}
+        assert entry(snapshot(stopping, servers=facts), "servers", "main")["state"] == "stopping"
+
+    def test_is_blocked_by_what_cannot_heal(self) -> None:
+        failure = history(1, MONOTONIC + 3, "its binary is not there", blocked=True)
+        server = entry(snapshot(histories={"server.main": failure}), "servers", "main")
+        assert server["state"] == "blocked"
+
     def test_waits_after_a_failure(self) -> None:
         failure = history(2, MONOTONIC + 3, "port 1935 is taken", restarts=2)
         server = entry(snapshot(histories={"server.main": failure}), "servers", "main")
