@@ -285,7 +285,11 @@ class Supervisord:
                 f"supervisord did not answer {method} on {self._socket} within {CALL_TIMEOUT_S:g} s"
             ) from error
         except (aiohttp.ClientError, OSError) as error:
-            raise _UnreachableError(f"nobody answers on {self._socket}: {error}") from error
+            # What aiohttp says of a failed connection names the socket once more.
+            reason = error.strerror if isinstance(error, OSError) else None
+            raise _UnreachableError(
+                f"nobody answers on {self._socket}: {reason or type(error).__name__}"
+            ) from error
         except xmlrpc.client.Fault as error:
             if error.faultCode == _SHUTDOWN_FAULT:
                 raise _UnreachableError("supervisord is about to end") from error
