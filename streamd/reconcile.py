@@ -11,6 +11,7 @@ import time
 from collections.abc import Coroutine, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -248,7 +249,7 @@ class Reconciler:
         pids = {process.pid: name for name, process in processes.items() if process.pid}
         for pid in pids.keys() - self._seen_at.keys():
             self._seen_at[pid] = now
-            self._exits.watch(pid, self.wake)
+            self._exits.watch(pid, partial(self._exited, pid))
             if self.progress is not None and pids[pid].startswith("target."):
                 self.progress.register(pid)
         for pid in self._seen_at.keys() - pids.keys():
@@ -264,6 +265,17 @@ class Reconciler:
             self._publishers.server_ended(server)
             self.listings.server_ended(server)
         self._alive = alive
+
+    def _exited(self, pid: int) -> None:
+        """Note an exit at once: supervisord, which tells the rest, may have ended too."""
+        self.observed = replace(
+            self.observed,
+            processes={
+                name: replace(process, state="exited", pid=0) if process.pid == pid else process
+                for name, process in self.observed.processes.items()
+            },
+        )
+        self.wake()
 
     # FFmpeg's reports
 
