@@ -68,6 +68,7 @@ class Configuration:
         self._reconciler = reconciler
         self._on_accepted = on_accepted
         self._applying = asyncio.Lock()
+        self._inspected: tuple[tuple[object, ...], FFmpegBinary] | None = None
         self.applied: Accepted | None = None
         self.state = ConfigState("rejected", str(path))
         self.watched: tuple[frozenset[Path], frozenset[Path]] = (frozenset({path}), frozenset())
@@ -137,7 +138,7 @@ class Configuration:
     async def _test(self, loaded: Loaded) -> Accepted:
         """Let FFmpeg and every changed server say what they think of it."""
         desired = desire(loaded.config, await asyncio.to_thread(find_machine))
-        ffmpeg = await inspect(Path(desired.ffmpeg))
+        ffmpeg = await self._ffmpeg(Path(desired.ffmpeg))
         old = self.applied.desired.servers if self.applied else {}
         for name, server in desired.servers.items():
             if old.get(name) == server:
@@ -147,6 +148,17 @@ class Configuration:
             except StreamdError as error:
                 raise ConfigError([loaded.source.error(("servers", name), str(error))]) from error
         return Accepted(desired, ffmpeg, loaded)
+
+    async def _ffmpeg(self, path: Path) -> FFmpegBinary:
+        """Return what the binary can do; it is asked again only when its file has changed."""
+        try:
+            status = path.stat()
+        except OSError:
+            return await inspect(path)  # it says what is wrong
+        known_as = (path, status.st_ino, status.st_mtime_ns, status.st_size)
+        if self._inspected is None or self._inspected[0] != known_as:
+            self._inspected = (known_as, await inspect(path))
+        return self._inspected[1]
 
     def _changes(self, desired: Desired) -> tuple[Change, ...]:
         viewers = {
@@ -181,7 +193,7 @@ class Configuration:
         except ConfigError as error:
             raise ConfigError(self.state.errors) from error
         desired = desire(config, await asyncio.to_thread(find_machine))
-        await self._take(Accepted(desired, await inspect(Path(desired.ffmpeg)), None))
+        await self._take(Accepted(desired, await self._ffmpeg(Path(desired.ffmpeg)), None))
         self._set_state("fallback", errors=self.state.errors)
         log.error(
             "config.fell_back", path=str(self._path), errors=[str(p) for p in self.state.errors]
