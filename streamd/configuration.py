@@ -152,7 +152,7 @@ class Configuration:
     async def _ffmpeg(self, path: Path) -> FFmpegBinary:
         """Return what the binary can do; it is asked again only when its file has changed."""
         try:
-            status = path.stat()
+            status = await asyncio.to_thread(path.stat)
         except OSError:
             return await inspect(path)  # it says what is wrong
         known_as = (path, status.st_ino, status.st_mtime_ns, status.st_size)

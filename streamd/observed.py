@@ -89,9 +89,14 @@ class JobHistory:
 class Observed:
     """The machine as last seen.
 
-    `publishers` is keyed by stream (`app/stream`). `stalled` holds the processes that hang: targets
-    whose media stopped advancing while their input went on, servers with a dead port. `loaded` tells by server what a running one was
-    last started from or reloaded with (`streamd.desired.reload_identity`).
+    Attributes:
+        processes: by name.
+        publishers: by stream, `app/stream`.
+        histories: by process.
+        stalled: processes that hang: targets whose media stopped advancing while their input
+            went on, servers with a dead port.
+        loaded: by server, what a running one was last started from or reloaded with
+            (`streamd.desired.reload_identity`).
     """
 
     processes: Mapping[str, ObservedProcess] = field(default_factory=dict)
