@@ -114,24 +114,23 @@ def target_process(
 
 
 def _input(job: TargetJob, binary: FFmpegBinary) -> _End:
-    scheme = job.input_url.partition("://")[0]
+    scheme, url = job.input_url.partition("://")[0], job.input_url
     options = {"rw_timeout": str(_INPUT_TIMEOUT_US)}
     if scheme == "rtmp":
+        url, app, name = split_rtmp(url)
+        options |= _rtmp_names(app, name)
         options["tcp_nodelay"] = "1"  # the handshake waits on delayed acknowledgements otherwise
-    options["analyzeduration"] = str(_ANALYZE_US[scheme])
-    options["fpsprobesize"] = "0"
+    analyze = {"analyzeduration": str(_ANALYZE_US[scheme]), "fpsprobesize": "0"}
     if not (job.input_secret and binary.hides_input_key):
-        return _End((*_arguments(options), "-i", job.input_url))
-    # The outer demuxer has tracks and parameters from the inner one; it has nothing to analyze.
-    outer = {"analyzeduration": options["analyzeduration"], "fpsprobesize": "0"}
-    listing = [
+        return _End((*_arguments(options | analyze), "-i", url))
+    listing = (
         "ffconcat version 1.0",
-        f"file {_concat_quoted(job.input_url)}",
-        *(f"option {name} {value}" for name, value in options.items()),
-    ]
+        f"file {_concat_quoted(url)}",
+        *(f"option {name} {_concat_quoted(text)}" for name, text in (options | analyze).items()),
+    )
     return _End(
         (
-            *_arguments(outer),
+            *_arguments(analyze),
             *("-f", "concat", "-safe", "0", "-protocol_whitelist", f"pipe,{scheme},tcp"),
             *("-i", "pipe:0"),
         ),
@@ -141,8 +140,6 @@ def _input(job: TargetJob, binary: FFmpegBinary) -> _End:
 
 def _rtmp_output(job: TargetJob, binary: FFmpegBinary) -> _End:
     server, app, playpath = split_rtmp(job.output_url)
-    if len(app.encode()) > _RTMP_APP_BYTES:
-        raise ValueError(f"has an app of more than {_RTMP_APP_BYTES} bytes; shorten it")
     options = {
         "rw_timeout": str(_OUTPUT_TIMEOUT_US),
         "send_buffer_size": str(_SEND_BUFFER_BYTES),
@@ -153,8 +150,14 @@ def _rtmp_output(job: TargetJob, binary: FFmpegBinary) -> _End:
         if binary.ca_file is not None:
             options["ca_file"] = binary.ca_file
     options["flvflags"] = "no_duration_filesize"
-    secrets = {"rtmp_app": app, "rtmp_playpath": playpath}
-    return _output(("-f", "flv", server), options, secrets, binary)
+    return _output(("-f", "flv", server), options, _rtmp_names(app, playpath), binary)
+
+
+def _rtmp_names(app: str, stream: str) -> dict[str, str]:
+    """Name app and stream apart: in an address FFmpeg takes them apart in ways of its own."""
+    if len(app.encode()) > _RTMP_APP_BYTES:
+        raise ValueError(f"has an app of more than {_RTMP_APP_BYTES} bytes; shorten it")
+    return {"rtmp_app": app, "rtmp_playpath": stream}
 
 
 def _srt_output(job: TargetJob, binary: FFmpegBinary) -> _End:
@@ -174,12 +177,12 @@ def _srt_output(job: TargetJob, binary: FFmpegBinary) -> _End:
 def _output(
     ending: tuple[str, ...], options: dict[str, str], secrets: dict[str, str], binary: FFmpegBinary
 ) -> _End:
-    lines = [f"{name}={_preset_value(value)}\n" for name, value in secrets.items() if value]
+    secrets = {name: _printable(value) for name, value in secrets.items() if value}
+    if not binary.hides_output_key or not secrets:
+        return _End((*_arguments(options), *_arguments(secrets), *ending))
+    lines = [f"{name}={value}\n" for name, value in secrets.items()]
     if any(len(line.encode()) > _PRESET_LINE_BYTES for line in lines):
         raise ValueError(f"has a key of more than {_PRESET_LINE_BYTES - 50} bytes; shorten it")
-    if not binary.hides_output_key or not lines:
-        shown = {name: value for name, value in secrets.items() if value}
-        return _End((*_arguments(options), *_arguments(shown), *ending))
     return _End(
         (*_arguments(options), "-fpre", f"/dev/fd/{_PRESET_FD}", *ending),
         fd=_PRESET_FD,
@@ -191,16 +194,14 @@ def _arguments(options: dict[str, str]) -> tuple[str, ...]:
     return tuple(text for name, value in options.items() for text in (f"-{name}", value))
 
 
-def _preset_value(value: str) -> str:
+def _printable(value: str) -> str:
     if not value.isprintable():
         raise ValueError("holds a control character; paste it again")
     return value
 
 
-def _concat_quoted(url: str) -> str:
-    if not url.isprintable():
-        raise ValueError("holds a control character; paste it again")
-    return "'" + url.replace("'", "'\\''") + "'"
+def _concat_quoted(value: str) -> str:
+    return "'" + _printable(value).replace("'", "'\\''") + "'"
 
 
 def split_rtmp(url: str) -> tuple[str, str, str]:
@@ -225,8 +226,9 @@ def split_rtmp(url: str) -> tuple[str, str, str]:
         app, _, name = head.rpartition("/")
         stream = f"{name}{mark}{query}"
     else:
-        app_query, _, stream = query.rpartition("/")
-        app = f"{head}{mark}{app_query}" if stream else f"{head}{mark}{query}"
+        app, slash, stream = f"{head}{mark}{query}".rpartition("/")
+        if not slash:
+            app, stream = stream, ""
     shown = app.partition("?")[0]
     if not shown:
         raise ValueError("names no app; write for example rtmp://HOST/APP/KEY")
@@ -234,7 +236,11 @@ def split_rtmp(url: str) -> tuple[str, str, str]:
 
 
 def secrets_of(job: TargetJob) -> tuple[str, ...]:
-    """Return every text of a job that must be masked where it is shown, longest first."""
+    """Return every text of a job that must be masked where it is shown, longest first.
+
+    Raises:
+        ValueError: its address is none.
+    """
     found = set(_address_secrets(job.output_url))
     if job.input_secret:
         name = job.input_url.partition("?")[0].rpartition("/")[2]
@@ -245,12 +251,12 @@ def secrets_of(job: TargetJob) -> tuple[str, ...]:
 
 def _address_secrets(url: str) -> list[str]:
     place, _, query = url.partition("?")
-    authority, slash, path = place.partition("://")[2].partition("/")
-    credentials = authority.rpartition("@")[0]
+    credentials = place.partition("://")[2].partition("/")[0].rpartition("@")[0]
     found = [credentials, credentials.partition(":")[2]]
-    if slash and not url.startswith("srt:") and "/" in path.strip("/"):
-        key = path.rstrip("/").rpartition("/")[2]
-        found += [key, f"{key}?{query}" if query else ""]
+    if not url.startswith("srt:"):
+        _, app, stream = split_rtmp(url)
+        found += [stream, stream.partition("?")[0]]
+        query = f"{app.partition('?')[2]}&{stream.partition('?')[2]}"
     for name, value in _parameters(query):
         if len(value) >= _SECRET_PARAMETER_LENGTH or name in ("passphrase", "streamid"):
             found.append(value)

@@ -42,7 +42,8 @@ async def inspect(path: Path) -> FFmpegBinary:
 
 async def _version(path: Path) -> str:
     status, text = await _run(path, ("-version",))
-    match = re.match(r"ffmpeg version (\S+)", text)
+    # Libraries may warn first, as libgcrypt does where memory cannot be locked.
+    match = re.search(r"^ffmpeg version (\S+)", text, re.MULTILINE)
     if status != 0 or match is None:
         raise FFmpegError(
             f"{path} is no FFmpeg that works; run `{path} -version` to see why, or name another "

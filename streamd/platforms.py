@@ -1,6 +1,7 @@
 """The platforms that a target can name, in one table, and how an address is put together."""
 
 from dataclasses import dataclass
+from urllib.parse import quote
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,9 @@ PLATFORMS: dict[str, PlatformPreset] = {
     "custom": PlatformPreset("Custom", None, "the receiver's operator"),
 }
 
+# The syntax of stream ids, which people leave as it is in addresses, and placeholders.
+_PLAIN_IN_STREAM_ID = "/:#!,=@;{}"
+
 
 def compose(platform: str, url: str | None, key: str | None) -> str:
     """Put a target's address together.
@@ -55,5 +59,6 @@ def compose(platform: str, url: str | None, key: str | None) -> str:
     if key is None:
         return server
     if server.startswith("srt://"):
-        return f"{server}{'&' if '?' in server else '?'}streamid={key}"
+        stream_id = quote(key, safe=_PLAIN_IN_STREAM_ID)
+        return f"{server}{'&' if '?' in server else '?'}streamid={stream_id}"
     return f"{server.rstrip('/')}/{key}"

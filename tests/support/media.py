@@ -16,6 +16,7 @@ from typing import Any
 
 _ENCODE_TIMEOUT_S = 60
 _STOP_TIMEOUT_S = 5
+_SOON = ("-fpsprobesize", "0")  # the frame rate is not asked for, and it takes seconds to find
 
 
 @cache
@@ -27,30 +28,38 @@ def ffmpeg_path() -> str:
 
 
 @cache
-def clip() -> Path:
-    """Return a 10 s clip (H.264 160x120, 15 frames/s, a keyframe a second; AAC), encoded once.
+def clip(*, gop_s: int = 1, video_kbps: int = 0) -> Path:
+    """Return a 12 s clip (H.264 160x120, 15 frames/s; AAC), encoded once.
 
     Test processes that run at once share it; playing it costs no encoding.
+
+    Args:
+        gop_s: seconds from keyframe to keyframe.
+        video_kbps: bit rate, filled up to; 0 is what the picture needs, about 250.
     """
     directory = Path(tempfile.gettempdir()) / f"streamd-test-media-{os.getuid()}"
     directory.mkdir(mode=0o700, exist_ok=True)
-    path = directory / "clip-1.mp4"
+    path = directory / f"clip-2-{gop_s}-{video_kbps}.mp4"
     with (directory / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not path.exists():
-            _encode(path)
+            _encode(path, gop_s, video_kbps)
     return path
 
 
-def _encode(path: Path) -> None:
+def _encode(path: Path, gop_s: int, video_kbps: int) -> None:
     part = path.with_suffix(".part")
-    picture = "testsrc2=size=160x120:rate=15:duration=10"
-    tone = "sine=frequency=440:sample_rate=44100:duration=10"
+    picture = "testsrc2=size=160x120:rate=15:duration=12"
+    tone = "sine=frequency=440:sample_rate=44100:duration=12"
+    rate = f"{video_kbps}k"
+    filled = ("-b:v", rate, "-maxrate", rate, "-bufsize", rate, "-x264-params", "nal-hrd=cbr")
     subprocess.run(
         (
             *(ffmpeg_path(), "-v", "error", "-nostdin", "-y"),
             *("-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", tone),
-            *("-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g", "15"),
+            *("-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency"),
+            *("-g", str(15 * gop_s), "-keyint_min", str(15 * gop_s), "-sc_threshold", "0"),
+            *(filled if video_kbps else ()),
             *("-pix_fmt", "yuv420p", "-c:a", "aac", "-b:a", "32k", "-shortest"),
             *("-f", "mp4", str(part)),
         ),
@@ -144,7 +153,7 @@ def ffprobe(
         subprocess.TimeoutExpired: nothing came within `timeout` seconds.
         subprocess.CalledProcessError: it cannot be read; `stderr` says why.
     """
-    argv = ("ffprobe", "-v", "error", *options, "-show_streams", "-of", "json", url)
+    argv = ("ffprobe", "-v", "error", *_SOON, *options, "-show_streams", "-of", "json", url)
     result = subprocess.run(
         argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout, check=True, text=True
     )
@@ -155,7 +164,7 @@ def ffprobe(
 def decoded_frames(url: str, *, frames: int = 15, timeout: float = 30) -> int:
     """Decode video of an address and return how many frames came out, `frames` at most."""
     argv = (
-        *(ffmpeg_path(), "-v", "error", "-nostdin", "-i", url, "-map", "0:v:0"),
+        *(ffmpeg_path(), "-v", "error", "-nostdin", *_SOON, "-i", url, "-map", "0:v:0"),
         *("-frames:v", str(frames), "-f", "framemd5", "-"),
     )
     result = subprocess.run(

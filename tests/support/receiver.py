@@ -4,6 +4,7 @@ import contextlib
 import http.server
 import shutil
 import signal
+import socket
 import subprocess
 import threading
 import urllib.parse
@@ -11,6 +12,7 @@ import urllib.request
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Self
 
@@ -33,6 +35,7 @@ rtmp {{
     access_log off;
     server {{
         listen 127.0.0.1:{rtmp};
+{listen_ipv6}
         chunk_size 4096;
         on_connect http://127.0.0.1:{hooks}/connect;
 {applications}
@@ -58,6 +61,16 @@ _APPLICATION = """\
             idle_streams off;
             on_publish http://127.0.0.1:{hooks}/publish;
         }}"""
+
+
+@cache
+def has_ipv6() -> bool:
+    """Tell whether this machine has the IPv6 loopback, on which receivers then listen too."""
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            return True
+    except OSError:
+        return False
 
 
 @dataclass(frozen=True)
@@ -116,6 +129,7 @@ class Receiver:
                 module=NGINX_RTMP_MODULE,
                 directory=self.directory,
                 rtmp=self.port,
+                listen_ipv6=f"        listen [::1]:{self.port} ipv6only=on;" if has_ipv6() else "",
                 http=self.http_port,
                 hooks=self.hooks_port,
                 applications="\n".join(

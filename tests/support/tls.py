@@ -102,9 +102,7 @@ def tls_front(port: int, certificate: tuple[Path, Path]) -> Iterator[int]:
         loop.close()
 
 
-async def _join(
-    client: asyncio.StreamReader, answer: asyncio.StreamWriter, port: int
-) -> None:
+async def _join(client: asyncio.StreamReader, answer: asyncio.StreamWriter, port: int) -> None:
     server, question = await asyncio.open_connection("127.0.0.1", port)
     try:
         async with asyncio.TaskGroup() as both:

@@ -1,0 +1,107 @@
+"""Starts a process from its spec the way supervisord's child does, without supervisord."""
+
+import contextlib
+import fcntl
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from streamd.process import PID_ADDRESS, ProcessSpec
+from streamd.progress import PID_BASE
+from streamd.spawn import readable_fd
+
+_STOP_TIMEOUT_S = 10
+
+# Runs between fork and exec: the pid is known only then, and stays the same over the exec.
+_CHILD = """\
+import json, os, socket, sys
+with open(int(sys.argv[1])) as given:
+    argv, inputs, token, base = json.load(given)
+for at, source in inputs:
+    os.dup2(source, at)
+address = socket.inet_ntoa((base + os.getpid()).to_bytes(4))
+os.execve(argv[0], [text.replace(token, address) for text in argv], {})
+"""
+
+
+@dataclass(frozen=True)
+class Spawned:
+    """A process that runs from a spec."""
+
+    process: subprocess.Popen[bytes]
+    log_path: Path
+
+    @property
+    def pid(self) -> int:
+        """Its pid, which its reports come from."""
+        return self.process.pid
+
+    def alive(self) -> bool:
+        """Tell whether it runs."""
+        return self.process.poll() is None
+
+    def wait(self, timeout: float = 30) -> int:
+        """Wait until it ends, and return its exit status."""
+        return self.process.wait(timeout)
+
+    def log(self) -> str:
+        """Return what it wrote."""
+        return self.log_path.read_text(errors="replace")
+
+    def argv(self) -> str:
+        """Return its argv as every user of the machine sees it."""
+        return Path(f"/proc/{self.pid}/cmdline").read_text().replace("\0", " ")
+
+    def runs(self, program: str) -> bool:
+        """Tell whether it has become the program that it was started for."""
+        return self.argv().startswith(f"{program} ")
+
+
+@contextlib.contextmanager
+def spawned(spec: ProcessSpec) -> Iterator[Spawned]:
+    """Run a spec until the block ends; its log is not redacted."""
+    sources = {at: readable_fd(text.encode()) for at, text in spec.secret_inputs.items()}
+    # Clear of the numbers that they are to have.
+    moved = {at: _above(source) for at, source in sources.items()}
+    order = [spec.argv, list(moved.items()), PID_ADDRESS, PID_BASE]
+    given = readable_fd(json.dumps(order).encode())
+    stdin = moved.get(0, subprocess.DEVNULL)
+    log_path = Path(spec.log_path)
+    try:
+        with log_path.open("ab") as log:
+            process = subprocess.Popen(
+                (sys.executable, "-I", "-S", "-c", _CHILD, str(given)),
+                stdin=stdin,
+                stdout=log,
+                stderr=log,
+                pass_fds=(given, *moved.values()),
+            )
+    finally:
+        for descriptor in (given, *moved.values()):
+            os.close(descriptor)
+    running = Spawned(process, log_path)
+    try:
+        yield running
+    finally:
+        _end(process)
+
+
+def _above(descriptor: int, floor: int = 10) -> int:
+    try:
+        return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, floor)
+    finally:
+        os.close(descriptor)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(_STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(_STOP_TIMEOUT_S)
