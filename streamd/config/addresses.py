@@ -7,7 +7,7 @@ SCHEMES = ("rtmp", "rtmps", "srt")
 _DEFAULT_PORTS = {"rtmp": 1935, "rtmps": 443}
 
 _ADDRESS = re.compile(
-    r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?:[^@/?#]*@)?(?P<host>\[[^\]/]*\]|[^:/?#\[\]]*)"
+    r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?:(?P<user>[^@/?#]*)@)?(?P<host>\[[^\]/]*\]|[^:/?#\[\]]*)"
     r"(?::(?P<port>[^/?#]*))?(?P<path>/[^?]*)?(?:\?(?P<query>.*))?"
 )
 _BLANK = re.compile(r"[\x00-\x20\x7f]")
@@ -24,7 +24,7 @@ class Address:
     """Where a target sends to.
 
     `host` is in lower case and without brackets; `path` begins with a slash or is empty; `query`
-    is what follows the question mark.
+    is what follows the question mark; `user` is the name and password before the host.
     """
 
     scheme: str
@@ -32,6 +32,7 @@ class Address:
     port: int
     path: str = field(repr=False)
     query: str = field(repr=False)
+    user: str = field(default="", repr=False)
 
     def published(self) -> str | None:
         """Return the stream that is published by sending here, as `app/stream`."""
@@ -68,6 +69,7 @@ def parse_address(url: str) -> Address:
         _port(match["scheme"], match["port"]),
         match["path"] or "",
         match["query"] or "",
+        match["user"] or "",
     )
 
 

@@ -154,7 +154,8 @@ def _keys_in_name(
         if key is None or key.secret is None:
             continue
         # A name on the server is the stream's name, a dash and the secret.
-        if not names.is_published_name(f"app/name-{key.secret.get_secret_value()}"):
+        secret = key.secret.get_secret_value()
+        if "/" in secret or not names.is_published_name(f"app/name-{secret}"):
             yield source.error(
                 (*path, "keys", position),
                 f"the secret of keys.{name} cannot stand in a stream's name; use letters, "

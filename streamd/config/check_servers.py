@@ -51,7 +51,7 @@ def check_servers(
     """
     yield from _daemon(config, source)
     yield from _ports(config, source, engines)
-    if not config.servers:
+    if not config.servers and not source.declared("servers"):
         yield source.error(("servers",), "is empty; name a server, or remove it for the usual one")
     for name, server in config.servers.items():
         yield from _listen(name, server, source, engines[name])
@@ -146,10 +146,10 @@ def _listen(
         )
     for kind, title in LACKING[engine].items() if engine else ():
         if getattr(server.listen, kind) is not None:
-            cause = "which `auto` found here, " if server.engine == "auto" else ""
+            cause = ", which `auto` found here," if server.engine == "auto" else ""
             yield source.error(
                 (*path, kind),
-                f"the engine nginx-rtmp, {cause}has no {title}; remove this port, or use SRS",
+                f"the engine nginx-rtmp{cause} has no {title}; remove this port, or use SRS",
             )
 
 

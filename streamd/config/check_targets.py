@@ -64,10 +64,6 @@ def _selection(path: DataPath, target: Target, source: Source) -> Iterator[Probl
         yield source.error(path, "has `stream` and `streams`; remove one", at_name=True)
     elif target.streams is not None and not target.streams:
         yield source.error((*path, "streams"), "is empty; name a stream, or set `enabled: false`")
-    elif target.stream is not None and names.has_wildcard(target.stream):
-        yield source.error(
-            (*path, "stream"), "is a pattern; write it in a list under `streams` instead"
-        )
 
 
 class _Rules:
@@ -187,7 +183,8 @@ class _Senders:
         for pattern in outlet.streams:
             for other in self.index.overlapping(pattern):
                 if self.by_pattern[other].path != outlet.path:
-                    return min(pattern, other, key=names.has_wildcard), self.by_pattern[other]
+                    narrower = max(pattern, other, key=names.specificity)
+                    return narrower, self.by_pattern[other]
         return None
 
 

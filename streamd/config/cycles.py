@@ -37,8 +37,7 @@ def loops(feeds: Sequence[Feed]) -> Iterator[tuple[Feed, ...]]:
     graph = _Graph(feeds)
     for feed in feeds:
         for pattern in feed.reads:
-            loop = graph.walk(pattern, feed)
-            if loop:
+            while loop := graph.walk(pattern, feed):
                 # They have to be changed anyway, and other loops may run through them.
                 graph.remove(loop)
                 yield loop
@@ -81,8 +80,10 @@ class _Graph:
             if len(published) > names.MAX_NAME_LENGTH:
                 # A name that grows without end, by feeds that have been here before.
                 paths = Counter(feed.path for feed in way.values())
-                return _distinct([feed for feed in way.values() if paths[feed.path] > 1])
-            if published not in self._harmless:
+                grown = _distinct([feed for feed in way.values() if paths[feed.path] > 1])
+                if grown:
+                    return grown
+            elif published not in self._harmless:
                 way[published] = reader
                 pending.append(self._onward(published))
         return ()

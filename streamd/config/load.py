@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel, SecretStr, ValidationError
 
-from streamd.config import includes, plain_data, yaml_tree
+from streamd.config import includes, plain_data, shape, yaml_tree
 from streamd.config.check import check
 from streamd.config.check_files import check_files
 from streamd.config.data_path import DataPath
@@ -188,7 +188,7 @@ class _Reading:
         except _UnusableError as error:
             self.problems.append(error.problem)
             return None
-        main = Source((self.documents[0],))
+        main = Source((self.documents[0],), self.references.values)
         for position, include in self._included(data, main, place):
             try:
                 included = self._read(include, include)
@@ -309,7 +309,7 @@ def _validate(
     unsound = {path[:2] for path in reading.spoilt}
     config = None
     try:
-        config = Config.model_validate(data)
+        config = _typed(data, source)
     except ValidationError as error:
         reading.problems += schema_problems(error, source, reading.spoilt)
         unsound |= unsound_objects(error)
@@ -321,6 +321,32 @@ def _validate(
         return config, Config.model_validate(_without(data, unsound))
     except ValidationError:
         return config, None
+
+
+def _typed(data: dict[str, Any], source: Source) -> Config:
+    """Validate the data. Raises ValidationError.
+
+    Where text is needed, what looks like a number or truth is the text that was written: a
+    stream key `0123` is no 123. The data is changed where it is so.
+    """
+    try:
+        return Config.model_validate(data)
+    except ValidationError as error:
+        texts = {
+            path: written
+            for details in error.errors(include_url=False)
+            if details["type"] == "string_type" and isinstance(details["input"], (int, float))
+            for path in [shape.spot(details["loc"]).path]
+            if (written := source.written(path)) is not None
+        }
+        if not texts:
+            raise
+    for path, written in texts.items():
+        holder: Any = data
+        for step in path[:-1]:
+            holder = holder[step]
+        holder[path[-1]] = written
+    return Config.model_validate(data)
 
 
 def _without(data: Mapping[str, Any], paths: set[DataPath]) -> dict[str, Any]:
@@ -349,5 +375,9 @@ def _secrets(value: object) -> Iterator[str]:
 
 
 def _hash(data: Mapping[str, Any]) -> str:
-    meaning = {name: found for name, found in data.items() if name != "include"}
+    meaning = {
+        name: found
+        for name, found in data.items()
+        if name != "include" and not (name in NAMED_SECTIONS and found == {})
+    }
     return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()

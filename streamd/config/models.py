@@ -34,9 +34,13 @@ _HOST = re.compile(r"[A-Za-z0-9._-]+|\[?[0-9A-Fa-f:.]+\]?")
 
 @dataclass(frozen=True, slots=True)
 class InWords:
-    """What a type is called in the reference and in messages, for people who write YAML."""
+    """What a type is called in the reference and in messages, for people who write YAML.
+
+    A `private` value is not repeated in messages: people put secrets where it belongs.
+    """
 
     text: str
+    private: bool = False
 
 
 # The messages of these validators begin where the value as written ends ("'5x' is not ..."). The
@@ -126,6 +130,12 @@ def _pattern(value: str) -> str:
     return value
 
 
+def _stream_name(value: str) -> str:
+    if "*" in _pattern(value):
+        raise ValueError("is a pattern; write it in a list under `streams` instead")
+    return value
+
+
 def _timestamp(value: object) -> datetime:
     moment = value
     if isinstance(value, str):
@@ -147,7 +157,7 @@ def _kind_of_keys(value: Any) -> str:
     return "any" if value == "any" else "names"
 
 
-Name = Annotated[str, InWords("name"), AfterValidator(_name)]
+Name = Annotated[str, InWords("name", private=True), AfterValidator(_name)]
 Host = Annotated[str, InWords("host name or IP address"), AfterValidator(_host)]
 Duration = Annotated[
     timedelta,
@@ -165,6 +175,7 @@ Percentage = Annotated[
 ]
 Address = Annotated[str, InWords("HOST:PORT"), AfterValidator(_address)]
 StreamPattern = Annotated[str, InWords("stream name or pattern"), AfterValidator(_pattern)]
+StreamName = Annotated[str, InWords("stream name"), AfterValidator(_stream_name)]
 AbsolutePath = Annotated[
     Path,
     InWords("absolute path"),
@@ -177,9 +188,9 @@ Port = Annotated[
     BeforeValidator(_port),
     WithJsonSchema({"type": "integer", "minimum": 1, "maximum": 65535}),
 ]
-Sha256 = Annotated[str, InWords("64 hex digits"), AfterValidator(_sha256)]
-Secret = Annotated[SecretStr, InWords("secret")]
-SecretAddress = Annotated[SecretStr, InWords("address")]
+Sha256 = Annotated[str, InWords("64 hex digits", private=True), AfterValidator(_sha256)]
+Secret = Annotated[SecretStr, InWords("secret", private=True)]
+SecretAddress = Annotated[SecretStr, InWords("address", private=True)]
 Platform = Literal["youtube", "twitch", "facebook", "bilibili", "kuaishou", "wx", "custom"]
 PublishKeys = Annotated[
     Annotated[Literal["any"], Tag("any")] | Annotated[tuple[Name, ...], Tag("names")],
@@ -289,7 +300,7 @@ class Stream(Model):
 class Target(Model):
     """A place that a stream is sent on to, by one FFmpeg while the stream is live."""
 
-    stream: StreamPattern | None = Field(None, description="The stream to send.")
+    stream: StreamName | None = Field(None, description="The stream to send.")
     streams: tuple[StreamPattern, ...] | None = Field(
         None, description="Several streams or patterns: one FFmpeg for each that is live."
     )

@@ -46,6 +46,8 @@ class PatternIndex:
         if stream in self._exact:
             yield stream
         for head, tail in self._end_lengths:
+            if head + tail > len(stream):
+                continue
             candidates = self._by_ends.get((stream[:head], stream[len(stream) - tail :]), ())
             yield from (pattern for pattern in candidates if matches(pattern, stream))
 

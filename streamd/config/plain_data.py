@@ -19,8 +19,9 @@ _CONSTANTS: dict[str, bool | float | None] = (
     | dict.fromkeys((".nan", ".NaN", ".NAN"), math.nan)
 )
 _MAY_BE_NUMBER = frozenset("+-.0123456789")
-_INTEGER = re.compile(r"[-+]?[0-9]{1,100}")
-_BASED_INTEGER = re.compile(r"0o[0-7]{1,100}|0x[0-9a-fA-F]{1,100}")
+_LONGEST_NUMBER = 100  # beyond it stands no number; reading one takes quadratic time
+_INTEGER = re.compile(r"[-+]?[0-9]+")
+_BASED_INTEGER = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _SCALAR_TAGS = {f"{CORE}{kind}" for kind in ("int", "float", "bool", "null")}
 
@@ -152,7 +153,7 @@ def core_scalar(text: str) -> str | int | float | bool | None:
 
     Source: YAML 1.2.2, 10.3.2, "Tag Resolution" of the core schema.
     """
-    if text[:1] in _MAY_BE_NUMBER:
+    if text[:1] in _MAY_BE_NUMBER and len(text) <= _LONGEST_NUMBER:
         if _INTEGER.fullmatch(text):
             return int(text)
         if _BASED_INTEGER.fullmatch(text):

@@ -8,7 +8,6 @@ from pydantic_core import ErrorDetails
 
 from streamd.config import shape
 from streamd.config.data_path import DataPath
-from streamd.config.models import Name
 from streamd.config.shape import Spot
 from streamd.config.source import Source
 from streamd.config.suggestions import Suggestions
@@ -82,19 +81,16 @@ def unknown_field(name: str, known: Iterable[str], suggestions: Suggestions) -> 
 
 
 def _subject(spot: Spot, source: Source) -> str:
-    """Quote a value as it is written, where it is short and cannot be a secret.
-
-    What stands in a list of names may be a secret that somebody put there instead of its name.
-    """
+    """Quote a value as it is written, where it is short and cannot be a secret."""
     written = source.written(spot.path)
     types = list(shape.alternatives(spot.annotation))
     if (
         not written
-        or not types
         or len(written) > _LONGEST_ECHO
-        or shape.is_secret(spot.annotation)
+        or not types
+        or shape.is_private(spot.annotation)
         or shape.model_of(spot.annotation) is not None
-        or any(found == Name or get_origin(found) in (dict, tuple) for found in types)
+        or any(get_origin(found) in (dict, tuple) for found in types)
     ):
         return ""
     return f"{written!r} "

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from pydantic import SecretStr
-
 from streamd.config.data_path import DataPath
 from streamd.config.models import Config, InWords, Model
 
@@ -106,11 +104,13 @@ def description_of(path: DataPath) -> str:
     return (field.description or "") if field is not None else ""
 
 
-def is_secret(annotation: Any) -> bool:
-    """Tell whether a value of this type must not be shown."""
+def is_private(annotation: Any) -> bool:
+    """Tell whether a value of this type may be, or may be mistaken for, a secret."""
     return any(
-        found is SecretStr or (get_origin(found) is Annotated and found.__origin__ is SecretStr)
+        isinstance(part, InWords) and part.private
         for found in alternatives(annotation)
+        if get_origin(found) is Annotated
+        for part in found.__metadata__
     )
 
 

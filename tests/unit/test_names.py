@@ -60,3 +60,44 @@ def test_only_plain_names_are_let_onto_a_server(stream: str, legal: bool) -> Non
 def test_the_greatest_pattern_decides() -> None:
     ordered = ["*/*", "*/room", "live/*", "live/ro*", "live/ro*m", "live/room"]
     assert sorted(sorted(ordered), key=names.specificity) == ordered
+
+
+SEGMENTS = st.text("ab*", min_size=1, max_size=4)
+PATTERNS = st.lists(SEGMENTS, min_size=2, max_size=3).map("/".join)
+STREAMS = st.lists(st.text("ab", min_size=1, max_size=6), min_size=2, max_size=3).map("/".join)
+
+
+@given(PATTERNS, PATTERNS, STREAMS)
+def test_patterns_that_match_one_stream_overlap(one: str, other: str, stream: str) -> None:
+    if names.matches(one, stream) and names.matches(other, stream):
+        assert names.overlap(one, other)
+
+
+@given(PATTERNS, PATTERNS)
+def test_overlap_asks_no_order(one: str, other: str) -> None:
+    assert names.overlap(one, other) == names.overlap(other, one)
+
+
+@given(PATTERNS, PATTERNS)
+def test_patterns_that_overlap_have_a_stream_in_common(one: str, other: str) -> None:
+    if names.overlap(one, other):
+        assert any(
+            names.matches(one, stream) and names.matches(other, stream)
+            for stream in common_streams(one, other)
+        )
+
+
+def common_streams(one: str, other: str) -> list[str]:
+    """Return what two patterns could both match: everything of each between the longer ends."""
+    if "*/*" in (one, other):
+        only = other if one == "*/*" else one
+        return [only.replace("*", "a")]
+    made: list[list[str]] = [[""]]
+    for first, second in zip(one.split("/"), other.split("/"), strict=True):
+        heads = (first.partition("*")[0], second.partition("*")[0])
+        tails = (first.rpartition("*")[2], second.rpartition("*")[2])
+        head, tail = max(heads, key=len), max(tails, key=len)
+        middle = first.replace("*", "") + second.replace("*", "")
+        choices = [first, second, head + middle + tail]
+        made = [[*before, choice] for before in made for choice in choices if "*" not in choice]
+    return ["/".join(parts[1:]) for parts in made]

@@ -1,0 +1,88 @@
+"""Are the programs there?"""
+
+from pathlib import Path
+
+import pytest
+
+from streamd.desired import Machine
+from tests.unit.config.loading import NGINX, PROGRAM, SRS, problems_of
+
+NOTHING = Machine(engines={}, ffmpeg=None)
+TARGET = "streams: {a: {keys: any}}\ntargets: {t: {stream: a, url: 'rtmp://h/a/k'}}\n"
+
+
+@pytest.fixture
+def programs(tmp_path: Path) -> Path:
+    (tmp_path / "plain").touch(mode=0o644)
+    (tmp_path / "nginx").touch(mode=0o755)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("text", "machine", "lines"),
+    [
+        ("", SRS, []),
+        ("", NGINX, []),
+        ("servers: {main: {engine: nginx-rtmp}}\n", SRS, []),
+        (
+            "servers: {main: {engine: srs}}\n",
+            NGINX,
+            [
+                "config.yaml:2:26: servers.main.engine: srs is not found; install SRS, or give "
+                "its path as `binary`"
+            ],
+        ),
+        (
+            "",
+            NOTHING,
+            [
+                "config.yaml:1:1: servers.main: no media server is found on this machine; "
+                "install SRS, or nginx with its rtmp module (Debian: libnginx-mod-rtmp), or give "
+                "a path as `binary`"
+            ],
+        ),
+        ("servers: {main: {binary: PROGRAMS/nginx}}\n", NOTHING, []),
+        (
+            "servers: {main: {binary: PROGRAMS/missing}}\n",
+            SRS,
+            [
+                "config.yaml:2:26: servers.main.binary: missing does not exist; create it or "
+                "correct the path"
+            ],
+        ),
+        (
+            "servers: {main: {binary: PROGRAMS/plain}}\n",
+            SRS,
+            [
+                "config.yaml:2:26: servers.main.binary: plain cannot be executed; give streamd's "
+                "user permission (chmod a+x)"
+            ],
+        ),
+        (
+            "ffmpeg: PROGRAMS/.\n",
+            SRS,
+            ["config.yaml:2:9: ffmpeg: PROGRAMS is not a file; name a program"],
+        ),
+        (f"ffmpeg: {PROGRAM}\n" + TARGET, Machine(SRS.engines, None), []),
+        (
+            TARGET,
+            Machine(SRS.engines, None),
+            [
+                "config.yaml:3:1: targets: FFmpeg is needed and not found; install it, or give "
+                "its path as `ffmpeg`"
+            ],
+        ),
+        ("", Machine(SRS.engines, None), []),
+    ],
+)
+def test_a_program_that_is_not_there_is_told_with_its_line(
+    programs: Path, text: str, machine: Machine, lines: list[str]
+) -> None:
+    found = problems_of(
+        programs, "version: 1\n" + text.replace("PROGRAMS", str(programs)), machine=machine
+    )
+    assert [line.replace(str(programs), "PROGRAMS") for line in found] == lines
+
+
+def test_without_a_machine_nothing_is_looked_for(programs: Path) -> None:
+    assert problems_of(programs, "version: 1\nffmpeg: /missing\n" + TARGET, machine=None) == []

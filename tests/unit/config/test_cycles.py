@@ -1,0 +1,121 @@
+"""Loops of targets, and what only looks like one."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamd import names
+from streamd.config.addresses import fill
+from streamd.config.cycles import Feed, loops
+
+
+def feed(name: str, reads: str, published: str) -> Feed:
+    return Feed((name,), tuple(reads.split()), published)
+
+
+def found(*feeds: Feed) -> list[list[str]]:
+    return [[str(member.path[0]) for member in loop] for loop in loops(feeds)]
+
+
+@pytest.mark.parametrize(
+    ("feeds", "expected"),
+    [
+        ([("a", "live/x", "live/x")], [["a"]]),
+        ([("a", "live/x", "live/y")], []),
+        ([("a", "live/*", "live/{stream}")], [["a"]]),
+        ([("a", "live/*", "copy/{stream}")], []),
+        ([("a", "*/*", "copy/{stream}")], [["a"]]),
+        ([("a", "*/*", "{app}/{stream}")], [["a"]]),
+        # A name that grows until no server takes it.
+        ([("a", "live/*", "live/{stream}-2")], [["a"]]),
+        ([("a", "live/a*", "live/b{stream}")], []),
+        ([("a", "live/x live/y", "live/y")], [["a"]]),
+        ([("a", "live/x", "live/y"), ("b", "live/y", "live/x")], [["a", "b"]]),
+        ([("a", "live/x", "live/y"), ("b", "live/y", "live/z")], []),
+        # Only `mid/x` goes on, and what becomes of it does not come back.
+        ([("a", "live/*", "mid/{stream}"), ("b", "mid/x", "live/y")], []),
+        ([("a", "live/*", "mid/{stream}"), ("b", "mid/x", "live/x")], [["a", "b"]]),
+        # What leads into a loop is no part of it.
+        ([("a", "live/x", "live/y"), ("b", "live/y", "live/y")], [["b"]]),
+        ([("a", "live/x", "live/b1"), ("b", "live/b*", "live/b{stream}")], [["b"]]),
+        # Two loops through different targets.
+        (
+            [
+                ("a", "live/x", "live/y"),
+                ("b", "live/y", "live/x"),
+                ("c", "live/p", "live/q"),
+                ("d", "live/q", "live/p"),
+            ],
+            [["a", "b"], ["c", "d"]],
+        ),
+        # Many that feed themselves are each told of.
+        ([(str(n), "*/*", f"copy{n}/{{stream}}") for n in range(3)], [["0"], ["1"], ["2"]]),
+    ],
+)
+def test_a_loop_is_found_with_its_members(
+    feeds: list[tuple[str, str, str]], expected: list[list[str]]
+) -> None:
+    assert found(*(feed(*parts) for parts in feeds)) == expected
+
+
+def test_a_long_chain_is_followed_to_its_end() -> None:
+    feeds = [feed(str(n), f"live/{n}", f"live/{n + 1}") for n in range(5000)]
+    assert found(*feeds) == []
+    (loop,) = found(*feeds, feed("back", "live/5000", "live/0"))
+    assert len(loop) == 5001
+
+
+def test_names_that_multiply_do_not_hold_it_up() -> None:
+    feeds = [
+        feed(f"{step}{way}", f"l{step}/*", f"l{step + 1}/{{stream}}{way}")
+        for step in range(60)
+        for way in "ab"
+    ]
+    assert found(*feeds) == []
+
+
+NAMES = st.sampled_from(["live/a", "live/b", "live/c", "mid/a", "mid/b"])
+READS = NAMES | st.sampled_from(["live/*", "mid/*", "*/a"])
+FEEDS = st.lists(
+    st.tuples(READS, NAMES | st.sampled_from(["mid/{stream}", "live/{stream}"])), max_size=6
+)
+
+
+@given(FEEDS)
+def test_every_stream_that_comes_back_is_in_a_loop_found(feeds: list[tuple[str, str]]) -> None:
+    made = [Feed((number,), (reads,), published) for number, (reads, published) in enumerate(feeds)]
+    in_loop = {member.path for loop in loops(made) for member in loop}
+    # With these feeds no name comes up but these.
+    streams = [f"{app}/{name}" for app in ("live", "mid") for name in "abc"]
+    steps = {
+        stream: {
+            fill(item.published, stream)
+            for item in made
+            if item.path not in in_loop and names.matches(item.reads[0], stream)
+        }
+        for stream in streams
+    }
+    for stream in streams:
+        assert stream not in _reachable(steps, stream)
+
+
+@given(FEEDS)
+def test_what_is_found_leads_around(feeds: list[tuple[str, str]]) -> None:
+    made = [Feed((number,), (reads,), published) for number, (reads, published) in enumerate(feeds)]
+    for loop in loops(made):
+        for one, other in pairwise((*loop, loop[0])):
+            published = fill(one.published, one.reads[0])
+            assert names.overlap(published, other.reads[0])
+
+
+def _reachable(steps: dict[str, set[str]], start: str) -> set[str]:
+    seen: set[str] = set()
+    pending = list(steps[start])
+    while pending:
+        stream = pending.pop()
+        if stream not in seen:
+            seen.add(stream)
+            pending += steps[stream]
+    return seen
