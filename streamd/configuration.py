@@ -138,7 +138,10 @@ class Configuration:
     async def _test(self, loaded: Loaded) -> Accepted:
         """Let FFmpeg and every changed server say what they think of it."""
         desired = desire(loaded.config, await asyncio.to_thread(find_machine))
-        ffmpeg = await self._ffmpeg(Path(desired.ffmpeg))
+        try:
+            ffmpeg = await self._ffmpeg(Path(desired.ffmpeg))
+        except StreamdError as error:
+            raise ConfigError([loaded.source.error(("ffmpeg",), str(error))]) from error
         old = self.applied.desired.servers if self.applied else {}
         for name, server in desired.servers.items():
             if old.get(name) == server:
