@@ -46,7 +46,7 @@ def status(booted: Machine) -> dict[str, Any]:
 
 
 def is_live(booted: Machine) -> bool:
-    return status(booted).get("targets", {}).get("second", {}).get("state") == "live"
+    return bool(status(booted).get("targets", {}).get("second", {}).get("state") == "live")
 
 
 def pids(booted: Machine) -> list[int]:
