@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,23 +18,26 @@ _ENVIRONMENT = {
     "ASAN_OPTIONS": "detect_leaks=0",
 }
 
+_OUTPUT_BYTES = 1 << 20
+
 
 def executable(binary: str, advice: str) -> str:
-    """Return the absolute path of a binary that can be run.
+    """Return a binary that can be run, as it was named.
 
     Args:
-        binary: a path, or a name looked up in PATH.
+        binary: an absolute path.
         advice: what to do when it is missing.
 
     Raises:
-        EngineError: it is missing or not executable.
+        EngineError: it is not absolute, missing or not executable.
     """
-    found = shutil.which(binary)
-    if found is not None:
-        return str(Path(found).absolute())
-    if Path(binary).exists():
-        raise EngineError(f"{binary} is not an executable file; check its permissions")
-    raise EngineError(f"{binary} is not there; {advice}")
+    path = Path(binary)
+    if shutil.which(binary) is None:
+        problem = "is not an executable file; check its permissions" if path.exists() else None
+        raise EngineError(f"{binary} {problem or f'is not there; {advice}'}")
+    if not path.is_absolute():
+        raise EngineError(f"{binary} is not a whole path; write it from / on")
+    return binary
 
 
 async def run(argv: Sequence[str], timeout_s: float) -> tuple[int, str]:
@@ -46,24 +50,26 @@ async def run(argv: Sequence[str], timeout_s: float) -> tuple[int, str]:
     Raises:
         EngineError: it could not be run, or took too long.
     """
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *argv,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            env=_ENVIRONMENT,
-        )
-    except OSError as error:
-        raise EngineError(f"{argv[0]} cannot be run: {error.strerror}") from error
-    try:
-        async with asyncio.timeout(timeout_s):
-            output, _ = await process.communicate()
-    except TimeoutError as error:
-        raise EngineError(f"{argv[0]} did not finish within {timeout_s:g} s") from error
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    assert process.returncode is not None, "it was waited for"  # noqa: S101 - for mypy
-    return process.returncode, output.decode(errors="replace")
+    # A file and not a pipe: a pipe would be waited for as long as any descendant holds it.
+    with tempfile.TemporaryFile() as output:
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *argv,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=asyncio.subprocess.STDOUT,
+                env=_ENVIRONMENT,
+            )
+        except OSError as error:
+            raise EngineError(f"{argv[0]} cannot be run: {error.strerror}") from error
+        try:
+            async with asyncio.timeout(timeout_s):
+                status = await process.wait()
+        except TimeoutError as error:
+            raise EngineError(f"{argv[0]} did not finish within {timeout_s:g} s") from error
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        output.seek(0)
+        return status, output.read(_OUTPUT_BYTES).decode(errors="replace")

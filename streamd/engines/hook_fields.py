@@ -1,6 +1,10 @@
 """What clients of every engine put behind a stream's name."""
 
+import re
 from urllib.parse import unquote
+
+# SRS joins what stands behind the app and behind the name with a second `?`.
+_SEPARATOR = re.compile(r"&|\?(?=secret=)")
 
 
 def secrets_of(query: str) -> tuple[str, ...]:
@@ -10,6 +14,6 @@ def secrets_of(query: str) -> tuple[str, ...]:
     """
     return tuple(
         unquote(value)
-        for name, _, value in (part.partition("=") for part in query.lstrip("?").split("&"))
-        if unquote(name) == "secret"
+        for name, _, value in (part.partition("=") for part in _SEPARATOR.split(query))
+        if unquote(name.lstrip("?")) == "secret"
     )

@@ -31,6 +31,7 @@ from streamd.engines.ports import OpenPort
 from streamd.engines.rates import Rates
 from streamd.engines.rendered import checked_copy, make_directories, write_files
 from streamd.errors import EngineError
+from streamd.redact import Redactor
 
 CHECK_TIMEOUT_S = 10.0
 
@@ -68,6 +69,7 @@ class NginxRtmpEngine:
         self._open_files = open_files
         self._api = NginxRtmpApi(spec.api, secrets.api_password)
         self._rates = Rates()
+        self._redact = Redactor((secrets.hook_path, secrets.api_password))
 
     def render(self) -> RenderedServer:
         """See `MediaEngine`."""
@@ -84,12 +86,12 @@ class NginxRtmpEngine:
                 www,
                 *(www / app for app in self._spec.apps),
             ),
-            argv=self._argv(self._spec.binary, config),
+            argv=self._argv(config),
         )
 
-    def _argv(self, binary: str, config: Path) -> tuple[str, ...]:
+    def _argv(self, config: Path) -> tuple[str, ...]:
         # -e: otherwise nginx opens its compiled-in log before it reads its configuration.
-        return (binary, "-p", str(self._directory), "-e", "stderr", "-c", str(config))
+        return (self._spec.binary, "-p", str(self._directory), "-e", "stderr", "-c", str(config))
 
     def input_url(self, stream: str) -> str:
         """See `MediaEngine`. RTMP does not decode names, so they are left as they are."""
@@ -115,15 +117,16 @@ class NginxRtmpEngine:
     async def test(self) -> None:
         """See `MediaEngine`. nginx checks names and values."""
         rendered = self.render()
-        binary = executable(self._spec.binary, _ADVICE)
+        await self.version()
         if not self._module.is_file():
             raise EngineError(f"the RTMP module of nginx is not at {self._module}; {_ADVICE}")
         make_directories(rendered)
         (text,) = rendered.files.values()
         with checked_copy(text) as path:
-            status, output = await run((*self._argv(binary, path), "-t", "-q"), CHECK_TIMEOUT_S)
+            status, output = await run((*self._argv(path), "-t", "-q"), CHECK_TIMEOUT_S)
         if status != 0:
-            raise EngineError(f"nginx refuses its configuration: {_reason(output)}")
+            told = self._redact(_reason(output))
+            raise EngineError(f"nginx refuses its configuration: {told}")
 
     async def reload(self) -> None:
         """Refuse: a reload in a single process leaves nginx deaf to every new connection.

@@ -1,8 +1,10 @@
 """SRS, the engine with every protocol.
 
 Measured on SRS 6.0.157: a publisher is in the API's list 2 ms after on_publish is answered;
-on_unpublish comes 5 ms after an RTMP publisher was killed and 5 s after an SRT one; a publisher
-that is disconnected by the API is out of the list within 5 ms.
+on_unpublish comes 5 ms after an RTMP publisher was killed, 5 s after an SRT one, and some seconds
+after an SRT one was disconnected by the API, although whoever is disconnected is out of the list
+within 5 ms. HTTP-FLV of a stream that is not there waits for it, and ends 10 ms after
+on_unpublish. A browser that vanished is out of the list 10 to 13 s later.
 """
 
 import asyncio
@@ -35,6 +37,7 @@ from streamd.engines.srs_api import SrsApi
 from streamd.engines.srs_config import api_endpoint, render_config, rtmp_endpoint
 from streamd.engines.srs_hooks import answer_srs, parse_srs_hook
 from streamd.errors import EngineError
+from streamd.redact import Redactor
 
 log = structlog.get_logger()
 
@@ -58,7 +61,7 @@ class SrsEngine:
         spec: the server.
         directory: its own directory.
         secrets: shared with it.
-        open_files: the soft limit on open files that SRS will run with.
+        open_files: the hard limit on open files that SRS will run with.
     """
 
     name: str = "srs"
@@ -73,6 +76,7 @@ class SrsEngine:
         self._open_files = open_files
         self._api = SrsApi(*api_endpoint(spec), secrets.api_password)
         self._rates = Rates()
+        self._redact = Redactor((secrets.hook_path, secrets.api_password))
 
     def render(self) -> RenderedServer:
         """See `MediaEngine`."""
@@ -122,13 +126,15 @@ class SrsEngine:
     async def test(self) -> None:
         """See `MediaEngine`. SRS checks names and not values; those were checked before."""
         rendered = self.render()
-        binary = executable(self._spec.binary, _MISSING)
+        await self.version()
         make_directories(rendered)
         (text,) = rendered.files.values()
         with checked_copy(text) as path:
-            status, output = await run((binary, "-t", "-c", str(path)), CHECK_TIMEOUT_S)
+            argv = (self._spec.binary, "-t", "-c", str(path))
+            status, output = await run(argv, CHECK_TIMEOUT_S)
         if status != 0:
-            raise EngineError(f"SRS refuses its configuration: {_reason(output)}")
+            told = self._redact(_reason(output))
+            raise EngineError(f"SRS refuses its configuration: {told}")
 
     async def reload(self) -> None:
         """See `MediaEngine`."""
@@ -159,7 +165,8 @@ class SrsEngine:
     def _live_stream(self, item: dict[str, Any], own_players: int, now: float) -> LiveStream:
         client_id = item["publish"]["cid"]
         return LiveStream(
-            name=f"{item['app']}/{item['name']}",
+            # `name` is what its first client called it, a waiting HTTP-FLV player `cam.flv`.
+            name=item["url"].lstrip("/"),
             client_id=client_id,
             bytes_in=item["recv_bytes"],
             kbps=self._rates.update(client_id, item["recv_bytes"], now),

@@ -46,7 +46,7 @@ def render_config(
         spec: the server.
         directory: its own directory; everything that SRS writes lies below it.
         secrets: the hook path and the API's password.
-        open_files: the soft limit on open files that SRS will run with.
+        open_files: the hard limit on open files that SRS will run with.
 
     Raises:
         EngineError: a value cannot be expressed, or the ports do not go together.

@@ -174,22 +174,24 @@ async def test_a_taken_port_is_named_with_who_has_it(server: RunningServer) -> N
     ) in str(caught.value)
 
 
-async def test_a_missing_or_foreign_binary_is_named(server: RunningServer, tmp_path: Path) -> None:
-    missing = replace(server.spec, binary=str(tmp_path / "nothing"))
-    engine = make_engine(missing, directory=tmp_path / "bad", secrets=SECRETS)
-    with pytest.raises(EngineError, match=r"nothing is not there; .*install"):
+@pytest.mark.parametrize(
+    ("binary", "complaint"),
+    [
+        ("{tmp}/nothing", "nothing is not there; .*install"),
+        ("{tmp}/plain", "not an executable file"),
+        ("sh", "sh is not a whole path"),
+        ("{true}", "true does not tell its version; is it"),
+    ],
+)
+async def test_a_binary_that_cannot_be_it_is_named(
+    server: RunningServer, tmp_path: Path, binary: str, complaint: str
+) -> None:
+    (tmp_path / "plain").write_text("no program")
+    path = binary.format(tmp=tmp_path, true=shutil.which("true"))
+    spec = replace(server.spec, binary=path)
+    engine = make_engine(spec, directory=tmp_path / "bad", secrets=SECRETS)
+    with pytest.raises(EngineError, match=complaint):
         await engine.test()
-    plain = tmp_path / "plain"
-    plain.write_text("no program")
-    engine = make_engine(
-        replace(server.spec, binary=str(plain)), directory=tmp_path / "bad", secrets=SECRETS
-    )
-    with pytest.raises(EngineError, match="not an executable file"):
-        await engine.test()
-    foreign = replace(server.spec, binary=str(shutil.which("true")))
-    engine = make_engine(foreign, directory=tmp_path / "bad", secrets=SECRETS)
-    with pytest.raises(EngineError, match="does not tell its version"):
-        await engine.version()
 
 
 async def test_the_version_is_told(server: RunningServer) -> None:

@@ -4,13 +4,25 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar, cast
+from typing import TypeVar, cast, overload
 
 _INTERVAL_S = 0.02
 
 T = TypeVar("T")
 
 
+@overload
+async def wait_until(
+    condition: Callable[[], Awaitable[T]],
+    timeout: float = ...,  # noqa: ASYNC109 - as below
+    what: str = ...,
+) -> T: ...
+@overload
+async def wait_until(
+    condition: Callable[[], T],
+    timeout: float = ...,  # noqa: ASYNC109 - as below
+    what: str = ...,
+) -> T: ...
 async def wait_until(
     condition: Callable[[], T | Awaitable[T]],
     timeout: float = 30,  # noqa: ASYNC109 - says what was waited for, which a cancellation cannot

@@ -1,0 +1,1 @@
+"""Tests of `streamd.engines`, without a media server."""
