@@ -73,7 +73,7 @@ def wait_for(
         entry = status().get(section, {}).get(name, {})
         if entry.get("state") == state:
             return
-        if section == "servers" and entry.get("last_error"):
+        if section == "servers" and entry.get("state") in ("backoff", "blocked"):
             break
         time.sleep(0.2)
     raise SystemExit(f"{what}: {entry.get('last_error') or 'not ready; see the log above'}")
