@@ -43,7 +43,9 @@ RefusalKind = Literal[
     "wrong_key",
     "expired_key",
     "early_key",
-    "stopping",  # these two are not about the rules; `streamd.hooks_api` refuses with them
+    "stopping",  # these are not about the rules; `streamd.hooks_api` refuses with them
+    "busy",
+    "unsuitable",
     "failed",
 ]
 

@@ -19,6 +19,7 @@ _READ_BYTES = 1 << 17
 _CUT = " [line cut]"
 _LINE_END = re.compile(rb"[\r\n]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _ENCODED_LENGTH = 12  # bytes that one character can take: four of UTF-8, percent-encoded
 _TELLING = 4  # so many characters of a secret's beginning are worth masking
 
@@ -63,7 +64,8 @@ class LineMasker:
         return [self._mask(self._without_begun_secret(rest))] if rest else []
 
     def _mask(self, line: bytes) -> bytes:
-        text = self._redact(line[:MAX_LINE_BYTES].decode("utf-8", "surrogateescape"))
+        text = line[:MAX_LINE_BYTES].decode("utf-8", "surrogateescape")
+        text = self._redact(_COLOUR.sub("", text))
         if len(line) > MAX_LINE_BYTES:
             # The cut may have split a secret, which is then not recognised: drop what it can hold.
             text = text[: max(0, len(text) - self._margin)] + _CUT

@@ -6,7 +6,7 @@ import os
 import platform
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -46,6 +46,7 @@ EXIT_CONFIG = 78
 
 STOP_TIMEOUT_S = 15.0
 MEMORY_S = 5.0
+LOOP_AGAIN_S = 1.0
 
 
 class Daemon:
@@ -100,6 +101,7 @@ class Daemon:
             on_admitted=self._reconciler.admitted,
             on_gone=self._reconciler.gone,
             quiesced=self._servers.quiesced,
+            present=lambda stream: self._reconciler.observed.publishers.get(stream),
         )
         self._status = StatusServer(self.snapshot)
         self._control = ControlServer(
@@ -155,15 +157,15 @@ class Daemon:
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
             loops = [
-                tasks.create_task(loop, name=name)
+                tasks.create_task(_keep(name, loop), name=name)
                 for name, loop in {
-                    "reconcile": self._reconciler.run(),
-                    "progress": self._reconciler.tick(),
-                    "listings": self._reconciler.list_streams(),
-                    "watch": self._watch(),
-                    "supervisord": self._keep_supervisord(),
-                    "watchdog": self._keep_watchdog(),
-                    "memory": self._keep_memory(),
+                    "reconcile": self._reconciler.run,
+                    "progress": self._reconciler.tick,
+                    "listings": self._reconciler.list_streams,
+                    "watch": self._watch,
+                    "supervisord": self._keep_supervisord,
+                    "watchdog": self._keep_watchdog,
+                    "memory": self._keep_memory,
                 }.items()
             ]
             self._notifier.ready(self._summary())
@@ -193,7 +195,7 @@ class Daemon:
         await self._status.stop()
         await self._reconciler.close()
         await self._servers.close()
-        if self._settings.stops_media and not self._is_external:
+        if self._stop.is_set() and self._settings.stops_media and not self._is_external:
             await self._supervisord.shutdown()
         await self._supervisord.close()
         if self._reconciler.progress is not None:
@@ -344,6 +346,16 @@ class Daemon:
         while True:
             self._memory = remember(self.snapshot())
             await asyncio.sleep(MEMORY_S)
+
+
+async def _keep(name: str, loop: Callable[[], Awaitable[None]]) -> None:
+    """Run a loop for ever: an error in streamd is logged, and must not take the rest along."""
+    while True:
+        try:
+            await loop()
+        except Exception:
+            log.exception("loop.failed", loop=name)
+        await asyncio.sleep(LOOP_AGAIN_S)
 
 
 async def _exit_of(pid: int) -> None:

@@ -27,14 +27,14 @@ from streamd.snapshot import Refusal
 
 log = structlog.get_logger()
 
-BODY_BYTES = 64 * 1024
+BODY_BYTES = 256 * 1024
 BODY_TIMEOUT_S = 5.0
 STOP_TIMEOUT_S = 1.0
 
 HELD_BACK = 256
 """At most so many refusals are held back at once; further ones are sent at once."""
 
-_NOT_THE_CLIENTS_FAULT = frozenset({"stopping", "failed"})
+_NOT_THE_CLIENTS_FAULT = frozenset({"stopping", "busy", "unsuitable", "failed"})
 _SERVER_HEADER = {"Server": "streamd"}  # otherwise the versions of Python and aiohttp
 
 
@@ -47,6 +47,9 @@ class HookEngine(Protocol):
     def answer(self, *, allow: bool) -> HookAnswer:
         """Word a yes or no the way this engine takes it."""
 
+    async def discard(self, request: HookRequest) -> None:
+        """Undo what the server did already for a publisher that is about to be refused."""
+
 
 class HookServer:
     """Answers the hooks of every media server, at one loopback address.
@@ -58,6 +61,8 @@ class HookServer:
         on_admitted: told of each publisher that was let in, after the answer was sent.
         on_gone: told of the server and client id of each publisher that left, likewise.
         quiesced: servers on which every publish is refused, because they are being stopped.
+        present: who publishes a stream now. A second one is refused where the server would not
+            do so itself: on another server, or under another name of the same stream.
 
     Attributes:
         refusals: the last refusal by the pattern of the rule that decided.
@@ -73,6 +78,7 @@ class HookServer:
         on_admitted: Callable[[Publisher], None],
         on_gone: Callable[[str, str], None],
         quiesced: Set[str] = frozenset(),
+        present: Callable[[str], Publisher | None] = lambda _: None,
     ) -> None:
         self._hook_path = hook_path
         self._engines = engines
@@ -80,6 +86,7 @@ class HookServer:
         self._on_admitted = on_admitted
         self._on_gone = on_gone
         self._quiesced = quiesced
+        self._present = present
         self._slowdown = Slowdown()
         self._held_back = 0
         self._stopping = asyncio.Event()
@@ -158,6 +165,7 @@ class HookServer:
     ) -> web.StreamResponse:
         decision = self._decision(server, hook)
         if isinstance(decision, Refused):
+            await engine.discard(hook)
             await self._note_refusal(server, hook, decision)
             return _worded(engine.answer(allow=False))
         response = await _send(request, engine.answer(allow=True))
@@ -190,8 +198,19 @@ class HookServer:
         except Exception:
             log.exception("hook.failed", server=server)
             return Refused("failed", "an error in streamd, logged right before this", "***")
-        if server in self._quiesced and not isinstance(decision, Refused):
+        if isinstance(decision, Refused):
+            return decision
+        if server in self._quiesced:
             return Refused("stopping", "the server is being stopped", decision.stream)
+        if hook.objection is not None:
+            return Refused("unsuitable", hook.objection, decision.stream)
+        other = self._present(decision.stream)
+        if other is not None and (other.server, other.published_as) != (
+            server,
+            decision.published_as,
+        ):
+            reason = f"it is being published already, on server {other.server}"
+            return Refused("busy", reason, decision.stream)
         return decision
 
     async def _note_refusal(self, server: str, hook: HookRequest, refused: Refused) -> None:

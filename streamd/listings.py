@@ -23,6 +23,9 @@ PROBE_S = 15.0
 DEAD_AFTER_PROBES = 3
 """A port that did not accept so many times in a row is dead, though the server answers."""
 
+SILENT_S = 20.0
+"""A server whose process runs and whose API has not answered for so long hangs."""
+
 
 class Listings:
     """Each server's own list of what is published, as last told.
@@ -41,6 +44,7 @@ class Listings:
         self.pace_s = IDLE_S
         self._probed_at: dict[str, float] = {}
         self._failed_probes: dict[str, int] = {}
+        self._silent_since: dict[str, float] = {}
 
     def ask_soon(self) -> None:
         """Ask again shortly, because something has changed."""
@@ -50,13 +54,16 @@ class Listings:
         """Note that a server's process has ended: nothing is published there."""
         self.latest[server] = Listing(time.monotonic())
         self._failed_probes.pop(server, None)
+        self._silent_since.pop(server, None)
         self._probed_at.pop(server, None)
         self.ports.pop(server, None)
         self.versions.pop(server, None)
 
-    def has_dead_port(self, server: str) -> bool:
-        """Tell whether a port of a server that answers has stopped accepting for good."""
-        return self._failed_probes.get(server, 0) >= DEAD_AFTER_PROBES
+    def hangs(self, server: str) -> bool:
+        """Tell whether a server that runs serves nobody any more, for good."""
+        silent_since = self._silent_since.get(server)
+        silent = silent_since is not None and time.monotonic() - silent_since >= SILENT_S
+        return silent or self._failed_probes.get(server, 0) >= DEAD_AFTER_PROBES
 
     async def changes(self) -> AsyncIterator[Mapping[str, Listing]]:
         """Yield the listings each time they were asked for, for ever.
@@ -93,11 +100,13 @@ class Listings:
                 streams = await engine.streams()
         except (EngineError, TimeoutError) as error:
             self.errors[name] = str(error) or f"no answer within {ASK_TIMEOUT_S:.0f} s"
+            self._silent_since.setdefault(name, asked_at)
         else:
             # One that ended meanwhile has a newer, empty listing.
             if asked_at >= self.latest.get(name, Listing(0.0)).asked_at:
                 self.latest[name] = Listing(asked_at, streams)
             self.errors.pop(name, None)
+            self._silent_since.pop(name, None)
             await self._probe(name, engine)
 
     async def _probe(self, name: str, engine: MediaEngine) -> None:

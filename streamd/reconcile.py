@@ -48,7 +48,7 @@ CONNECTING_TICK_S = 0.2
 SUSPICIOUS_AFTER_S = 2.0
 
 STALLED = f"media stopped advancing for {STALL_S:.0f} s while the stream went on"
-DEAD_PORT = "a port of it stopped accepting connections"
+HANGS = "it stopped answering, or a port of it stopped accepting connections"
 
 
 class Reconciler:
@@ -227,7 +227,7 @@ class Reconciler:
             elif isinstance(step, Kill):
                 process = self.observed.processes[step.process]
                 is_target = step.process.startswith("target.")
-                failure = STALLED if is_target else DEAD_PORT
+                failure = STALLED if is_target else HANGS
                 self.histories.asked_to_end(process, failure=failure)
         started = time.monotonic()
         await self.applier.apply(todo)
@@ -309,9 +309,7 @@ class Reconciler:
         if self.progress is None:
             return frozenset()
         stalled = {
-            name
-            for name in self._alive or ()
-            if self.listings.has_dead_port(name.removeprefix("server."))
+            name for name in self._alive or () if self.listings.hangs(name.removeprefix("server."))
         }
         for process, job in self._running_targets():
             publisher = self.observed.publishers.get(job.stream)

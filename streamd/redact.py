@@ -9,6 +9,10 @@ from functools import lru_cache
 
 MASK = "***"
 
+# What a client presents as its secret is masked whether it is one or not: media servers log the
+# wrong ones too, and those are often right ones with a letter missing.
+_PRESENTED = re.compile(r"(?<=secret=)[^&\"'\s]+")
+
 _SHORT = 4
 _NOT_IN_WORD = "(?<![A-Za-z0-9])", "(?![A-Za-z0-9])"
 
@@ -27,7 +31,11 @@ class Redactor:
         self._pattern = re.compile(f"(?=({alternatives}))") if alternatives else None
 
     def __call__(self, text: str) -> str:
-        """Return `text` with `***` for each secret in it."""
+        """Return `text` with `***` for each secret in it, and for what follows any `secret=`."""
+        masked = self._without_known(text)
+        return _PRESENTED.sub(MASK, masked) if "secret=" in masked else masked
+
+    def _without_known(self, text: str) -> str:
         if self._pattern is None:
             return text
         parts: list[str] = []

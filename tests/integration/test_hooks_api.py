@@ -36,11 +36,17 @@ SECRET = "studio-secret-1"
 class SrsWords:
     """The way SRS asks and is answered."""
 
+    def __init__(self) -> None:
+        self.discarded: list[str] = []
+
     def parse_hook(self, body: bytes, content_type: str) -> HookRequest:
         return parse_srs_hook(body)
 
     def answer(self, *, allow: bool) -> HookAnswer:
         return answer_srs(allow=allow)
+
+    async def discard(self, request: HookRequest) -> None:
+        self.discarded.append(request.client_id)
 
 
 class BrokenEngine(SrsWords):
@@ -59,6 +65,8 @@ class Endpoint:
     admitted: list[Publisher] = field(default_factory=list)
     gone: list[tuple[str, str]] = field(default_factory=list)
     quiesced: set[str] = field(default_factory=set)
+    engine: SrsWords = field(default_factory=SrsWords)
+    present: dict[str, Publisher] = field(default_factory=dict)
 
     def url(self, path: str = f"{HOOK_PATH}/main") -> str:
         return f"http://127.0.0.1:{self.port}/{path}"
@@ -82,17 +90,20 @@ async def endpoint() -> AsyncIterator[Endpoint]:
     admitted: list[Publisher] = []
     gone: list[tuple[str, str]] = []
     quiesced: set[str] = set()
+    engine = SrsWords()
+    present: dict[str, Publisher] = {}
     server = HookServer(
         HOOK_PATH,
-        engines={"main": SrsWords(), "broken": BrokenEngine()},
+        engines={"main": engine, "broken": BrokenEngine()},
         decide=decide,
         on_admitted=admitted.append,
         on_gone=lambda server, client: gone.append((server, client)),
         quiesced=quiesced,
+        present=present.get,
     )
     port = free_port()
     await server.start("127.0.0.1", port)
-    yield Endpoint(port, server, admitted, gone, quiesced)
+    yield Endpoint(port, server, admitted, gone, quiesced, engine, present)
     await server.stop()
 
 
@@ -156,6 +167,32 @@ async def test_a_bad_key_is_refused_and_counted_without_showing_it(
     shown = [entry["stream"] for entry in logs]
     assert shown == ["live/a", "lot/cam7***", "oth***/x?g***"]
     assert "secret" not in repr(logs)
+
+
+async def test_what_the_server_began_for_a_refused_publisher_is_undone(
+    endpoint: Endpoint, client: aiohttp.ClientSession
+) -> None:
+    assert await post(client, endpoint.url(), hook(secret="guessed-secret")) == NO
+    assert endpoint.engine.discarded == ["c1"]
+    assert await post(client, endpoint.url(), hook(secret=SECRET)) == YES
+    assert endpoint.engine.discarded == ["c1"]
+
+
+async def test_a_second_publisher_of_a_stream_under_another_name_is_refused(
+    endpoint: Endpoint, client: aiohttp.ClientSession
+) -> None:
+    endpoint.present["lot/cam7"] = Publisher("main", "lot/cam7", "lot/cam7", "c0")
+    assert await post(client, endpoint.url(), hook(f"lot/cam7-{SECRET}")) == NO
+    endpoint.present["live/a"] = Publisher("other", "live/a", "live/a", "c0")
+    assert await post(client, endpoint.url(), hook(secret=SECRET)) == NO
+    assert endpoint.server.refused == {"busy": 2}
+
+
+async def test_a_name_that_the_server_cannot_carry_is_refused(
+    endpoint: Endpoint, client: aiohttp.ClientSession
+) -> None:
+    assert await post(client, endpoint.url(), hook("open/a.b")) == NO
+    assert endpoint.server.refused == {"unsuitable": 1}
 
 
 async def test_who_leaves_is_told(endpoint: Endpoint, client: aiohttp.ClientSession) -> None:

@@ -108,3 +108,10 @@ def test_an_address_keeps_what_is_public(url: str, expected: str) -> None:
 )
 def test_a_key_never_survives_in_an_address(key: str, form: str) -> None:
     assert key not in redact_url(form.format(key))
+
+
+def test_what_is_presented_as_a_secret_is_masked_though_it_is_unknown() -> None:
+    line = 'tcUrl=rtmp://h/live, stream=show?secret=a-guess&x=1, {"param":"?secret=b"}'
+    assert Redactor(())(line) == (
+        'tcUrl=rtmp://h/live, stream=show?secret=***&x=1, {"param":"?secret=***"}'
+    )
