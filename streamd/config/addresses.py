@@ -7,7 +7,7 @@ SCHEMES = ("rtmp", "rtmps", "srt")
 _DEFAULT_PORTS = {"rtmp": 1935, "rtmps": 443}
 
 _ADDRESS = re.compile(
-    r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?:(?P<user>[^@/?#]*)@)?(?P<host>\[[^\]/]*\]|[^:/?#\[\]]*)"
+    r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?:(?P<user>[^@/?#]*)@)?(?P<host>\[[^\]/]+\]|[^:/?#\[\]]*)"
     r"(?::(?P<port>[^/?#]*))?(?P<path>/[^?]*)?(?:\?(?P<query>.*))?"
 )
 _BLANK = re.compile(r"[\x00-\x20\x7f]")

@@ -28,7 +28,9 @@ class Feed:
 
 
 def loops(feeds: Sequence[Feed]) -> Iterator[tuple[Feed, ...]]:
-    """Yield the feeds of each loop, from one of them around. No feed is yielded twice.
+    """Yield the feeds of each loop, in the order in which a stream comes to them first.
+
+    No feed is yielded twice.
 
     Streams are followed and not targets: that one target reads some of what another publishes
     does not mean that anything goes around. Names multiply only where somebody builds them to;

@@ -4,7 +4,7 @@ import gc
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -235,9 +235,10 @@ class _Reading:
         """Yield the included files, each with the position of what names it."""
         patterns = data.get("include", ())
         seen = {os.path.realpath(place)}
-        for position, pattern in enumerate(patterns if isinstance(patterns, list) else ()):
+        for position, item in enumerate(patterns if isinstance(patterns, list) else ()):
             where = ("include", position)
-            if not isinstance(pattern, str) or where in self.spoilt:
+            pattern = item if isinstance(item, str) else main.written(where)
+            if pattern is None or where in self.spoilt:
                 continue
             try:
                 found = includes.expand(pattern, place.parent, self.directories)
@@ -362,16 +363,22 @@ def _without(data: Mapping[str, Any], paths: set[DataPath]) -> dict[str, Any]:
     return rest | {"version": 1}
 
 
+_HOLDERS = (SecretStr, BaseModel, dict, tuple)
+
+
 def _secrets(value: object) -> Iterator[str]:
+    parts: Iterable[object] = ()
     if isinstance(value, SecretStr):
         yield value.get_secret_value()
     elif isinstance(value, BaseModel):
-        for found in value.__dict__.values():
-            if isinstance(found, (SecretStr, BaseModel, dict)):
-                yield from _secrets(found)
+        parts = value.__dict__.values()
     elif isinstance(value, dict):
-        for found in value.values():
-            yield from _secrets(found)
+        parts = value.values()
+    elif isinstance(value, tuple):
+        parts = value
+    for part in parts:
+        if isinstance(part, _HOLDERS):
+            yield from _secrets(part)
 
 
 def _hash(data: Mapping[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
 
-from streamd.names import matches, overlap
+from streamd.names import has_wildcard, matches, overlap
 
 _LAST = "\U0010ffff"  # sorts behind every character that a name can hold
 
@@ -15,35 +15,31 @@ class PatternIndex:
     """
 
     def __init__(self, patterns: Iterable[str] = ()) -> None:
-        self._exact: set[str] = set()
+        self._patterns: set[str] = set()
         # Patterns with a star by the text before the first star and the text behind the last one.
         self._by_ends: dict[tuple[str, str], list[str]] = {}
         self._end_lengths: set[tuple[int, int]] = set()
-        # Everything by the text before its first star (a name is all such text), for ranges.
-        self._by_head: dict[str, list[str]] = {}
-        self._heads: list[str] = []
+        # All patterns by one of these ends, the one behind read backwards.
+        self._by_head = _Beginnings()
+        self._by_tail = _Beginnings()
         for pattern in patterns:
             self.add(pattern)
 
     def add(self, pattern: str) -> None:
         """Put a full pattern in; twice is once."""
-        head, star, _ = pattern.partition("*")
-        known = self._by_head.setdefault(head, [])
-        if not known:
-            insort(self._heads, head)
-        elif pattern in (self._by_ends.get(_ends(pattern), ()) if star else self._exact):
+        if pattern in self._patterns:
             return
-        known.append(pattern)
-        if not star:
-            self._exact.add(pattern)
-            return
-        ends = _ends(pattern)
-        self._by_ends.setdefault(ends, []).append(pattern)
-        self._end_lengths.add((len(ends[0]), len(ends[1])))
+        self._patterns.add(pattern)
+        head, tail = _ends(pattern)
+        self._by_head.add(head, pattern)
+        self._by_tail.add(tail[::-1], pattern)
+        if has_wildcard(pattern):
+            self._by_ends.setdefault((head, tail), []).append(pattern)
+            self._end_lengths.add((len(head), len(tail)))
 
     def matching(self, stream: str) -> Iterator[str]:
         """Yield the patterns that match one stream, a name without a star first."""
-        if stream in self._exact:
+        if stream in self._patterns:
             yield stream
         for head, tail in self._end_lengths:
             if head + tail > len(stream):
@@ -52,19 +48,46 @@ class PatternIndex:
             yield from (pattern for pattern in candidates if matches(pattern, stream))
 
     def overlapping(self, pattern: str) -> Iterator[str]:
-        """Yield the patterns that share at least one possible stream with a pattern."""
-        if "*" not in pattern:
+        """Yield the patterns that share at least one possible stream with a pattern.
+
+        The same pattern comes first.
+        """
+        if not has_wildcard(pattern):
             yield from self.matching(pattern)
             return
-        head = pattern.partition("*")[0]
-        for length in range(len(head)):
-            for other in self._by_head.get(head[:length], ()):
-                if overlap(pattern, other):
-                    yield other
-        first = bisect_left(self._heads, head)
-        for found in self._heads[first : bisect_left(self._heads, head + _LAST)]:
-            yield from (other for other in self._by_head[found] if overlap(pattern, other))
+        if pattern in self._patterns:
+            yield pattern
+        head, tail = _ends(pattern)
+        candidates = (
+            self._by_head.compatible(head)
+            if len(head) >= len(tail)
+            else self._by_tail.compatible(tail[::-1])
+        )
+        yield from (other for other in candidates if other != pattern and overlap(pattern, other))
+
+
+class _Beginnings:
+    """Patterns by a text that they begin with, whatever follows."""
+
+    def __init__(self) -> None:
+        self._patterns: dict[str, list[str]] = {}
+        self._texts: list[str] = []
+
+    def add(self, text: str, pattern: str) -> None:
+        if text not in self._patterns:
+            self._patterns[text] = []
+            insort(self._texts, text)
+        self._patterns[text].append(pattern)
+
+    def compatible(self, text: str) -> Iterator[str]:
+        """Yield the patterns whose text begins with this one, or this one with theirs."""
+        for length in range(len(text)):
+            yield from self._patterns.get(text[:length], ())
+        first = bisect_left(self._texts, text)
+        for found in self._texts[first : bisect_left(self._texts, text + _LAST)]:
+            yield from self._patterns[found]
 
 
 def _ends(pattern: str) -> tuple[str, str]:
+    """Return what stands before the first star and behind the last; twice a name without one."""
     return pattern.partition("*")[0], pattern.rpartition("*")[2]

@@ -136,7 +136,7 @@ def _section(name: str, named: bool, model: type[Model]) -> str:
     )
     for below, nested in _nested(model):
         text += f"\n### {path}.{below}\n\n{_summary(nested)}\n\n{_table(nested)}"
-    return text
+    return text + (_platforms() if name == "targets" else "")
 
 
 def _platforms() -> str:

@@ -127,6 +127,13 @@ CASES: dict[str, tuple[str, list[str]]] = {
             "let publishers in; listen on 127.0.0.1",
         ],
     ),
+    "what others could reach by a name": (
+        "version: 1\ndaemon: {status: live.example.com:2022}\n",
+        [
+            "config.yaml:2:18: daemon.status: is reachable from other machines; add "
+            "`status_token`, or listen on 127.0.0.1",
+        ],
+    ),
     "a token for what others can reach": (
         'version: 1\ndaemon: {status: "0.0.0.0:2022", status_token: 0123456789abcdef}\n',
         [],

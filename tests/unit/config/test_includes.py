@@ -71,3 +71,10 @@ def test_a_config_map_is_followed_through_its_links(tmp_path: Path) -> None:
 def test_a_path_that_cannot_be_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UnreadableError, match="NUL"):
         expand("a\0/*", tmp_path, set())
+
+
+def test_a_directory_that_cannot_be_listed_is_told(tmp_path: Path) -> None:
+    looked_in: set[Path] = set()
+    with pytest.raises(UnreadableError, match="has too long a name; correct the path"):
+        expand("a" * 300 + "/*", tmp_path, looked_in)
+    assert looked_in == {tmp_path / ("a" * 300)}

@@ -191,6 +191,21 @@ def test_an_included_file_by_name_has_to_exist(tmp_path: Path) -> None:
     ]
 
 
+def test_a_pattern_that_cannot_be_looked_up_is_told(tmp_path: Path) -> None:
+    assert problems_of(tmp_path, 'version: 1\ninclude: ["a\\0*", 5, [a]]\n') == [
+        "config.yaml:2:11: include[0]: has a NUL in its path; correct it",
+        "config.yaml:2:19: include[1]: 5 does not exist; create it or correct the path",
+        "config.yaml:2:22: include[2]: is a list; write text",
+    ]
+
+
+def test_a_section_that_is_none_takes_nothing_from_included_files(tmp_path: Path) -> None:
+    text = "version: 1\ninclude: [a.yaml]\nstreams: [a]\n"
+    assert problems_of(tmp_path, text, others={"a.yaml": "streams: {a: {keys: any}}\n"}) == [
+        "config.yaml:3:10: streams: is a list; write a mapping, as indented lines of `name: value`"
+    ]
+
+
 def test_a_file_is_read_once(tmp_path: Path) -> None:
     a = "streams: {a: {keys: any}}\n"
     assert (

@@ -93,6 +93,15 @@ def test_a_value_is_refused(kind: Any, written: object) -> None:
         TypeAdapter(kind).validate_python(written)
 
 
+def test_values_that_are_typed_already_stay() -> None:
+    moment = datetime(2026, 12, 1, tzinfo=UTC)
+    key = models.Key(secret_sha256="0" * 64, not_before=moment)
+    server = models.Server(binary=Path("/opt/srs"), hls=models.Hls(fragment=timedelta(seconds=3)))
+    assert key.not_before == moment
+    assert server.binary == Path("/opt/srs")
+    assert server.hls.fragment == timedelta(seconds=3)
+
+
 @given(st.integers(0, 10**9))
 def test_a_duration_is_written_as_it_is_read(milliseconds: int) -> None:
     duration = timedelta(milliseconds=milliseconds)

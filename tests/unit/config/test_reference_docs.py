@@ -37,3 +37,8 @@ def test_the_examples_are_a_whole_file(tmp_path: Path, monkeypatch: pytest.Monke
 @pytest.mark.parametrize("name", Config.model_fields)
 def test_every_field_of_the_file_is_described(name: str) -> None:
     assert f"| `{name}` |" in reference()
+
+
+def test_the_platforms_are_told_with_their_servers() -> None:
+    assert "| `youtube` (YouTube) | `rtmps://" in reference()
+    assert "| `kuaishou` (Kuaishou) | each account its own: set `url` |" in reference()
