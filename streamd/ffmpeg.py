@@ -26,6 +26,9 @@ _ANALYZE_US = {"rtmp": 10_000_000, "http": 3_000_000}
 # times itself per round trip: 22 Mb/s at 100 ms with the usual wmem_max of 208 KiB.
 _SEND_BUFFER_BYTES = 512 * 1024
 
+# A track that ends holds up the other for this long, 10 s by default, in which nothing is sent.
+_INTERLEAVE_US = 1_000_000
+
 _PRESET_FD = 3
 _PRESET_LINE_BYTES = 990  # FFmpeg reads lines of 999 and takes the rest for another line
 _RTMP_APP_BYTES = 127  # APP_MAX_LENGTH in libavformat/rtmpproto.c
@@ -103,6 +106,7 @@ def target_process(
             *("-progress", f"udp://{job.progress}?localaddr={PID_ADDRESS}"),
             *source.arguments,
             *("-map", "0:v:0?", "-map", "0:a:0?", "-c", "copy"),
+            *("-max_interleave_delta", str(_INTERLEAVE_US)),
             *destination.arguments,
         ),
         identity=identity,

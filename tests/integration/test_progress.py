@@ -95,6 +95,30 @@ def test_a_process_is_heard_until_its_receiver_freezes(
     assert stuck_bytes > before.bytes
 
 
+def test_video_goes_on_when_the_audio_ends(
+    binary: FFmpegBinary, progress: tuple[ProgressReceiver, str], tmp_path: Path
+) -> None:
+    hears, address = progress
+    with (
+        receiver(tmp_path) as source,
+        receiver(tmp_path) as server,
+        publisher(source.url("live/cam"), media=clip(audio_s=3)),
+    ):
+        wait_until_sync(lambda: source.receives("live/cam"))
+        with spawned(spec_of(source, server.url("live/x"), binary, address, tmp_path)) as process:
+            hears.register(process.pid)
+
+            def sent_at(second: int) -> int:
+                hears.drain(time.monotonic())
+                track = hears.tracks.get(process.pid)
+                reached = track is not None and (track.out_time_us or 0) > second * 1_000_000
+                return track.bytes if track is not None and reached else 0
+
+            early = wait_until_sync(lambda: sent_at(5))
+            late = wait_until_sync(lambda: sent_at(9))
+    assert late - early > 50_000
+
+
 def test_only_registered_processes_are_kept(
     binary: FFmpegBinary, progress: tuple[ProgressReceiver, str], tmp_path: Path
 ) -> None:

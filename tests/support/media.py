@@ -28,7 +28,7 @@ def ffmpeg_path() -> str:
 
 
 @cache
-def clip(*, gop_s: int = 1, video_kbps: int = 0) -> Path:
+def clip(*, gop_s: int = 1, video_kbps: int = 0, audio_s: int = 12) -> Path:
     """Return a 12 s clip (H.264 160x120, 15 frames/s; AAC), encoded once.
 
     Test processes that run at once share it; playing it costs no encoding.
@@ -36,21 +36,22 @@ def clip(*, gop_s: int = 1, video_kbps: int = 0) -> Path:
     Args:
         gop_s: seconds from keyframe to keyframe.
         video_kbps: bit rate, filled up to; 0 is what the picture needs, about 250.
+        audio_s: where the audio ends; the video goes on.
     """
     directory = Path(tempfile.gettempdir()) / f"streamd-test-media-{os.getuid()}"
     directory.mkdir(mode=0o700, exist_ok=True)
-    path = directory / f"clip-2-{gop_s}-{video_kbps}.mp4"
+    path = directory / f"clip-3-{gop_s}-{video_kbps}-{audio_s}.mp4"
     with (directory / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not path.exists():
-            _encode(path, gop_s, video_kbps)
+            _encode(path, gop_s, video_kbps, audio_s)
     return path
 
 
-def _encode(path: Path, gop_s: int, video_kbps: int) -> None:
+def _encode(path: Path, gop_s: int, video_kbps: int, audio_s: int) -> None:
     part = path.with_suffix(".part")
     picture = "testsrc2=size=160x120:rate=15:duration=12"
-    tone = "sine=frequency=440:sample_rate=44100:duration=12"
+    tone = f"sine=frequency=440:sample_rate=44100:duration={audio_s}"
     rate = f"{video_kbps}k"
     filled = ("-b:v", rate, "-maxrate", rate, "-bufsize", rate, "-x264-params", "nal-hrd=cbr")
     subprocess.run(
@@ -60,7 +61,7 @@ def _encode(path: Path, gop_s: int, video_kbps: int) -> None:
             *("-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency"),
             *("-g", str(15 * gop_s), "-keyint_min", str(15 * gop_s), "-sc_threshold", "0"),
             *(filled if video_kbps else ()),
-            *("-pix_fmt", "yuv420p", "-c:a", "aac", "-b:a", "32k", "-shortest"),
+            *("-pix_fmt", "yuv420p", "-c:a", "aac", "-b:a", "32k"),
             *("-f", "mp4", str(part)),
         ),
         check=True,
@@ -127,6 +128,7 @@ def publisher(
         *(ffmpeg_path(), "-hide_banner", "-nostdin", "-nostats", "-loglevel", "warning"),
         *(("-re",) if real_time else ()),
         *("-stream_loop", "-1", "-i", str(media or clip()), "-c", "copy"),
+        *("-max_interleave_delta", "100000"),
         *container,
         url,
     )
