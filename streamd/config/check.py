@@ -15,6 +15,8 @@ from streamd.config.suggestions import Suggestions
 from streamd.desired import EngineName, Machine, engine_of
 from streamd.errors import Problem
 
+_LONGEST_ECHO = 16
+
 
 def check(
     config: Config, source: Source, *, machine: Machine | None, now: datetime
@@ -138,8 +140,10 @@ def _stream_keys(
     for position, key in enumerate(keys):
         where = (*path, "keys", position)
         if key not in known:
-            hint = suggestions.nearest(key, known) or "; add it under `keys`"
-            yield source.error(where, f"there is no key {key}{hint}")
+            hint = suggestions.nearest(key, known)
+            # Long, and like no other name, it may be a secret in the place of its name.
+            name = f"key {key}" if hint or len(key) < _LONGEST_ECHO else "key of this name"
+            yield source.error(where, f"there is no {name}{hint or '; add it under `keys`'}")
         elif key in keys[:position]:
             yield source.warning(where, "names the same key again; remove it")
 

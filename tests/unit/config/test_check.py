@@ -85,13 +85,16 @@ CASES: dict[str, tuple[str, list[str]]] = {
         + "  a: {keys: [studio, stduio]}\n"
         + "  b: {keys: []}\n"
         + "  c: {keys: any, key_in_name: true}\n"
-        + "  d:\n    keys:\n      - studio\n      - xyz\n",
+        + "  d:\n    keys:\n      - studio\n      - xyz\n"
+        + "      - 5f4dcc3b5aa765d61d8327deb882cf99\n",
         [
             "config.yaml:4:22: streams.a.keys[1]: there is no key stduio; did you mean studio?",
             "config.yaml:5:13: streams.b.keys: is empty, so that nobody could publish; name a "
             "key, or write `any` for no authentication",
             "config.yaml:6:31: streams.c.key_in_name: has no meaning with `keys: any`; remove it",
             "config.yaml:10:9: streams.d.keys[1]: there is no key xyz; add it under `keys`",
+            "config.yaml:11:9: streams.d.keys[2]: there is no key of this name; add it under "
+            "`keys`",
         ],
     ),
     "a key named twice": (

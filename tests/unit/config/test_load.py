@@ -90,14 +90,6 @@ def test_a_file_that_cannot_be_read_says_why(
     assert caught.value.files == {path}
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
-def test_a_forbidden_file_says_so(tmp_path: Path) -> None:
-    path = write(tmp_path, {"config.yaml": "version: 1"})
-    path.chmod(0)
-    with pytest.raises(ConfigError, match="give streamd's user permission"):
-        load(path, environment={})
-
-
 def test_included_files_are_merged_by_name(tmp_path: Path) -> None:
     loaded = load_text(
         tmp_path,
