@@ -55,7 +55,7 @@ def test_a_process_is_started_in_whole() -> None:
             *("-i", "rtmp://127.0.0.1:1935/live"),
             *("-map", "0:v:0?", "-map", "0:a:0?", "-c", "copy"),
             *("-max_interleave_delta", "1000000"),
-            *("-rw_timeout", "5000000", "-send_buffer_size", "524288", "-tcp_nodelay", "1"),
+            *("-rw_timeout", "5000000", "-send_buffer_size", "262144", "-tcp_nodelay", "1"),
             *("-flvflags", "no_duration_filesize", "-fpre", "/dev/fd/3"),
             *("-f", "flv", "rtmp://h/app"),
         ),
