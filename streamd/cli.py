@@ -184,12 +184,13 @@ def _offline_plan(path: Path, settings: Settings) -> tuple[list[dict[str, Any]],
 def _reload(arguments: argparse.Namespace, settings: Settings) -> int:
     from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415 - likewise
 
-    from streamd.config.models import Duration  # noqa: PLC0415 - likewise
+    from streamd.config.fields import Duration  # noqa: PLC0415 - likewise
 
     try:
         wait = TypeAdapter(Duration).validate_python(arguments.wait or "0s")
     except ValidationError as error:
-        raise SettingsError(f"--wait: {error.errors()[0]['msg']}") from error
+        reason = error.errors()[0]["ctx"]["error"]
+        raise SettingsError(f"--wait: {arguments.wait!r} {reason}") from error
     body = {"force": arguments.force, "wait_s": wait.total_seconds()}
     answer = _ask(settings, "POST", "/reload", body)
     if arguments.json:

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from streamd.config.data_path import DataPath
-from streamd.config.models import Config, Server, write_duration
+from streamd.config.fields import write_duration
+from streamd.config.models import Config, Server
 from streamd.config.source import Source
 from streamd.desired import EngineName, listen_of
 from streamd.errors import Problem

@@ -3,7 +3,6 @@
 import gc
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,21 +12,17 @@ from typing import Any
 
 from pydantic import BaseModel, SecretStr, ValidationError
 
-from streamd.config import includes, plain_data, shape, yaml_tree
+from streamd.config import shape
 from streamd.config.check import check
 from streamd.config.check_files import check_files
 from streamd.config.data_path import DataPath
+from streamd.config.files import ConfigFiles
 from streamd.config.models import NAMED_SECTIONS, Config
-from streamd.config.problems import schema_problems, unknown_field, unsound_objects
-from streamd.config.reading import UnreadableError, read_file
+from streamd.config.problems import schema_problems, unsound_objects
 from streamd.config.references import References
 from streamd.config.source import Document, Source
-from streamd.config.suggestions import Suggestions
-from streamd.config.yaml_errors import YamlFault
 from streamd.desired import Machine
 from streamd.errors import ConfigError, Problem
-
-MAX_FILE_BYTES = 32 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +77,7 @@ def load(
     """
     with _no_garbage_collection():
         return _load(
-            _Reading(References(environment, credentials_directory)),
+            ConfigFiles(References(environment, credentials_directory)),
             path,
             as_path or path,
             machine,
@@ -91,7 +86,7 @@ def load(
 
 
 def _load(
-    reading: "_Reading", path: Path, place: Path, machine: Machine | None, now: datetime
+    reading: ConfigFiles, path: Path, place: Path, machine: Machine | None, now: datetime
 ) -> Loaded:
     data = reading.read_all(path, place)
     files = frozenset(item.absolute() for item in reading.files | reading.references.files)
@@ -158,153 +153,8 @@ def restore(data: Mapping[str, Any], file: str) -> Config:
         ) from error
 
 
-class _UnusableError(Exception):
-    """A file was read and is not what it should be as a whole."""
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(str(problem))
-        self.problem = problem
-
-
-class _Reading:
-    """The files of one configuration, as they are read."""
-
-    def __init__(self, references: References) -> None:
-        self.references = references
-        self.documents: list[Document] = []
-        self.problems: list[Problem] = []
-        self.spoilt: set[DataPath] = set()
-        self.files: set[Path] = set()
-        self.directories: set[Path] = set()
-        self.complete = True  # every file was read to its end
-
-    def read_all(self, path: Path, place: Path) -> dict[str, Any] | None:
-        """Return the merged data of a file and what it includes; None where it has none."""
-        try:
-            data = self._read(path, place)
-        except UnreadableError as error:
-            self.problems.append(Problem(str(place), 0, 0, "", str(error)))
-            return None
-        except _UnusableError as error:
-            self.problems.append(error.problem)
-            return None
-        main = Source((self.documents[0],), self.references.values)
-        for position, include in self._included(data, main, place):
-            try:
-                included = self._read(include, include)
-            except UnreadableError as error:
-                self._miss(main.error(("include", position), f"{include} {error}"))
-            except _UnusableError as error:
-                self._miss(error.problem)
-            else:
-                self._merge(included, data)
-        return data
-
-    def _read(self, path: Path, place: Path) -> dict[str, Any]:
-        """Read one file. Raises UnreadableError, and _UnusableError where nothing can be taken."""
-        self.files.add(path)
-        raw = read_file(path, MAX_FILE_BYTES)
-        try:
-            document = Document(str(place), raw.decode("utf-8-sig"))
-        except UnicodeDecodeError as error:
-            raise _UnusableError(_not_utf8(str(place), raw, error.start)) from error
-        try:
-            root = document.root
-        except YamlFault as fault:
-            raise _UnusableError(document.problem(fault.offset, (), fault.message)) from fault
-        if not document.text.strip():
-            raise _UnusableError(document.problem(0, (), "is empty; begin it with `version: 1`"))
-        if root is not None and not isinstance(root, yaml_tree.Mapping):
-            message = "is not a mapping; write `name: value` lines"
-            raise _UnusableError(document.problem(root.offset, (), message))
-        data, flaws = plain_data.plain_data(
-            root, lambda text: self.references.resolve(text, place.parent), document.place
-        )
-        self.documents.append(document)
-        self.problems += [document.problem(flaw.offset, flaw.path, flaw.message) for flaw in flaws]
-        self.spoilt |= {flaw.path for flaw in flaws if flaw.spoils}
-        return {name: found for name, found in data.items() if found is not None}
-
-    def _miss(self, problem: Problem) -> None:
-        self.problems.append(problem)
-        self.complete = False
-
-    def _included(
-        self, data: Mapping[str, Any], main: Source, place: Path
-    ) -> Iterator[tuple[int, Path]]:
-        """Yield the included files, each with the position of what names it."""
-        patterns = data.get("include", ())
-        seen = {os.path.realpath(place)}
-        for position, item in enumerate(patterns if isinstance(patterns, list) else ()):
-            where = ("include", position)
-            pattern = item if isinstance(item, str) else main.written(where)
-            if pattern is None or where in self.spoilt:
-                continue
-            try:
-                found = includes.expand(pattern, place.parent, self.directories)
-            except UnreadableError as error:
-                self._miss(main.error(where, str(error)))
-                continue
-            for path in found:
-                real = os.path.realpath(path)
-                if real not in seen:
-                    seen.add(real)
-                    yield position, path
-                elif not includes.is_pattern(pattern):
-                    self.problems.append(main.error(where, "is read already; remove it"))
-
-    def _merge(self, included: Mapping[str, Any], data: dict[str, Any]) -> None:
-        """Add what an included file, the last one read, holds."""
-        here, before = Source((self.documents[-1],)), Source(tuple(self.documents[:-1]))
-        for section, objects in included.items():
-            if section == "version":
-                if objects != data.get("version"):
-                    message = "differs from that of the including file; remove it here"
-                    self.problems.append(here.error(("version",), message))
-            elif section not in NAMED_SECTIONS:
-                self.problems.append(here.error((section,), _misplaced(section), at_name=True))
-            elif not isinstance(objects, dict):
-                message = "is not a mapping; write indented `name: value` lines"
-                self.problems.append(here.error((section,), message))
-            else:
-                self._merge_section(section, objects, data, (here, before))
-
-    def _merge_section(
-        self,
-        section: str,
-        objects: Mapping[str, Any],
-        data: dict[str, Any],
-        sources: tuple[Source, Source],
-    ) -> None:
-        present = data.setdefault(section, {})
-        if not isinstance(present, dict):
-            return
-        here, before = sources
-        for name, found in objects.items():
-            if name in present:
-                first = before.place((section, name))
-                message = f"is here twice, first at {first}; remove or rename one"
-                self.problems.append(here.error((section, name), message, at_name=True))
-            else:
-                present[name] = found
-
-
-def _not_utf8(file: str, raw: bytes, offset: int) -> Problem:
-    before = raw[:offset].decode("utf-8-sig")
-    line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
-    return Problem(file, line, column, "", "is not UTF-8 text; save the file as UTF-8")
-
-
-def _misplaced(section: str) -> str:
-    if section == "include":
-        return "cannot stand in an included file; name the files in the first one"
-    if section in Config.model_fields:
-        return f"cannot stand in an included file, only {', '.join(NAMED_SECTIONS)}; move it"
-    return unknown_field(section, NAMED_SECTIONS, Suggestions())
-
-
 def _validate(
-    data: dict[str, Any], source: Source, reading: _Reading
+    data: dict[str, Any], source: Source, reading: ConfigFiles
 ) -> tuple[Config | None, Config | None]:
     """Return the configuration, and of it what is sound enough for checks of the whole."""
     unsound = {path[:2] for path in reading.spoilt}

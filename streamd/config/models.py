@@ -4,198 +4,28 @@ These models are the one source of the configuration reference. They hold what c
 field alone; what concerns two places at once is in `streamd.config.check`.
 """
 
-import re
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from datetime import timedelta
+from typing import Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Discriminator,
-    Field,
-    PlainSerializer,
-    SecretStr,
-    Tag,
-    WithJsonSchema,
+from pydantic import BaseModel, ConfigDict, Field
+
+from streamd.config.fields import (
+    AbsolutePath,
+    Address,
+    Duration,
+    Host,
+    Name,
+    Percentage,
+    Platform,
+    Port,
+    PublishKeys,
+    Secret,
+    SecretAddress,
+    Sha256,
+    StreamName,
+    StreamPattern,
+    Timestamp,
 )
-
-from streamd.names import is_pattern
-
-_DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|s|m|h|d)", re.ASCII)
-_DURATION_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_PERCENTAGE = re.compile(r"(\d{1,3}(?:\.\d{1,9})?)\s*%", re.ASCII)
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-_HOST = re.compile(r"[A-Za-z0-9._-]+|\[?[0-9A-Fa-f:.]+\]?")
-
-
-@dataclass(frozen=True, slots=True)
-class InWords:
-    """What a type is called in the reference and in messages, for people who write YAML.
-
-    A `private` value is not repeated in messages: people put secrets where it belongs.
-    """
-
-    text: str
-    private: bool = False
-
-
-# The messages of these validators begin where the value as written ends ("'5x' is not ..."). The
-# value itself is put in by `streamd.config.problems`, which knows whether it is a secret.
-
-
-def _duration(value: object) -> timedelta:
-    if isinstance(value, timedelta):
-        return value
-    match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError("is not a duration; write for example 500ms, 2s, 1m, 1h or 7d")
-    return timedelta(seconds=float(match[1]) * _DURATION_S[match[2]])
-
-
-def write_duration(value: timedelta) -> str:
-    """Write a duration as in the file, in the largest unit that divides it: `90s`, `2h`."""
-    milliseconds = round(value / timedelta(milliseconds=1))
-    for unit, seconds in reversed(_DURATION_S.items()):
-        count, rest = divmod(milliseconds, round(seconds * 1000))
-        if rest == 0 and (count or unit == "s"):
-            return f"{count}{unit}"
-    return f"{milliseconds}ms"
-
-
-def write_percentage(value: float) -> str:
-    """Write a share of 1 as in the file: `50%`."""
-    return f"{value * 100:g}%"
-
-
-def _percentage(value: object) -> float:
-    match = _PERCENTAGE.fullmatch(value) if isinstance(value, str) else None
-    if match is None or float(match[1]) > 100:
-        raise ValueError("is not a percentage; write for example 50%")
-    return float(match[1]) / 100
-
-
-def _address(value: str) -> str:
-    match = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})", value)
-    if match is None or not 0 < int(match[2]) < 65536:
-        raise ValueError("is not an address; write HOST:PORT, for example 127.0.0.1:2022")
-    return value
-
-
-def _port(value: object) -> int:
-    # Text of digits is what `${env:PORT}` gives.
-    number = int(value) if isinstance(value, str) and re.fullmatch("[0-9]{1,5}", value) else value
-    if isinstance(number, bool) or not isinstance(number, int) or not 0 < number < 65536:
-        raise ValueError("is not a port; write a number from 1 to 65535")
-    return number
-
-
-def _name(value: str) -> str:
-    if not _NAME.fullmatch(value):
-        raise ValueError(
-            "is not a name; use up to 64 of a-z, 0-9, _ and -, beginning with a letter or digit"
-        )
-    return value
-
-
-def _host(value: str) -> str:
-    if not _HOST.fullmatch(value):
-        raise ValueError("is not a host; write a name or an IP address, without a port")
-    return value
-
-
-def _path(value: object) -> Path:
-    if isinstance(value, Path):
-        return value
-    if not isinstance(value, str) or not value.startswith("/") or "\0" in value:
-        raise ValueError("is not an absolute path; begin it with `/`")
-    return Path(value)
-
-
-def _sha256(value: str) -> str:
-    if not re.fullmatch("[0-9a-f]{64}", value):
-        raise ValueError("is not a SHA-256; write its 64 hex digits in lower case")
-    return value
-
-
-def _pattern(value: str) -> str:
-    if not is_pattern(value):
-        raise ValueError(
-            "is not a stream name; write NAME or APP/NAME of letters, digits and _.~=+@,:- "
-            "(each part beginning with a letter, a digit or _), and * for any part of a name"
-        )
-    return value
-
-
-def _stream_name(value: str) -> str:
-    if "*" in _pattern(value):
-        raise ValueError("is a pattern; write it in a list under `streams` instead")
-    return value
-
-
-def _timestamp(value: object) -> datetime:
-    moment = value
-    if isinstance(value, str):
-        try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:
-            moment = None
-    if not isinstance(moment, datetime):
-        raise ValueError("is not a time; write for example 2026-12-01T00:00:00Z")
-    if moment.tzinfo is None:
-        raise ValueError("needs its zone; end it in Z for UTC, or in an offset as +02:00")
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("is out of range; write a year from 2 to 9998") from None
-
-
-def _kind_of_keys(value: Any) -> str:
-    return "any" if value == "any" else "names"
-
-
-Name = Annotated[str, InWords("name", private=True), AfterValidator(_name)]
-Host = Annotated[str, InWords("host name or IP address"), AfterValidator(_host)]
-Duration = Annotated[
-    timedelta,
-    InWords("duration"),
-    BeforeValidator(_duration),
-    PlainSerializer(write_duration, return_type=str, when_used="json"),
-    WithJsonSchema({"type": "string", "pattern": rf"^{_DURATION.pattern}$"}),
-]
-Percentage = Annotated[
-    float,
-    InWords("percentage"),
-    BeforeValidator(_percentage),
-    PlainSerializer(write_percentage, return_type=str, when_used="json"),
-    WithJsonSchema({"type": "string", "pattern": rf"^{_PERCENTAGE.pattern}$"}),
-]
-Address = Annotated[str, InWords("HOST:PORT"), AfterValidator(_address)]
-StreamPattern = Annotated[str, InWords("stream name or pattern"), AfterValidator(_pattern)]
-StreamName = Annotated[str, InWords("stream name"), AfterValidator(_stream_name)]
-AbsolutePath = Annotated[
-    Path,
-    InWords("absolute path"),
-    BeforeValidator(_path, json_schema_input_type=str),
-]
-Timestamp = Annotated[datetime, InWords("time"), BeforeValidator(_timestamp)]
-Port = Annotated[
-    int,
-    InWords("port"),
-    BeforeValidator(_port),
-    WithJsonSchema({"type": "integer", "minimum": 1, "maximum": 65535}),
-]
-Sha256 = Annotated[str, InWords("64 hex digits", private=True), AfterValidator(_sha256)]
-Secret = Annotated[SecretStr, InWords("secret", private=True)]
-SecretAddress = Annotated[SecretStr, InWords("address", private=True)]
-Platform = Literal["youtube", "twitch", "facebook", "bilibili", "kuaishou", "wx", "custom"]
-PublishKeys = Annotated[
-    Annotated[Literal["any"], Tag("any")] | Annotated[tuple[Name, ...], Tag("names")],
-    Discriminator(_kind_of_keys),
-]
 
 
 class Model(BaseModel):

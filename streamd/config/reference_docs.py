@@ -11,14 +11,8 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from streamd.config import shape
-from streamd.config.models import (
-    NAMED_SECTIONS,
-    Config,
-    Model,
-    Percentage,
-    write_duration,
-    write_percentage,
-)
+from streamd.config.fields import Percentage, write_duration, write_percentage
+from streamd.config.models import NAMED_SECTIONS, Config, Model
 from streamd.platforms import PLATFORMS
 
 PAGE = Path("docs/configuration.md")

@@ -7,7 +7,8 @@ from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from streamd.config.data_path import DataPath
-from streamd.config.models import Config, InWords, Model
+from streamd.config.fields import InWords
+from streamd.config.models import Config, Model
 
 _WORDS = {str: "text", bool: "true or false", int: "whole number", float: "number"}
 

@@ -11,7 +11,8 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from streamd.config.load import MAX_FILE_BYTES, load, restore
+from streamd.config.files import MAX_FILE_BYTES
+from streamd.config.load import load, restore
 from streamd.desired import desire
 from streamd.errors import ConfigError, Problem
 from tests.unit.config.loading import NOW, SRS, load_text, problems_of, write

@@ -1,0 +1,113 @@
+"""The types of single fields."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
+
+from streamd.config import fields
+from streamd.config.fields import write_duration, write_percentage
+from streamd.config.models import Hls, Key, Server
+
+
+@pytest.mark.parametrize(
+    ("kind", "written", "value"),
+    [
+        (fields.Duration, "500ms", timedelta(milliseconds=500)),
+        (fields.Duration, "1.5h", timedelta(minutes=90)),
+        (fields.Duration, "7d", timedelta(days=7)),
+        (fields.Duration, "0s", timedelta(0)),
+        (fields.Percentage, "50%", 0.5),
+        (fields.Percentage, "0.5 %", 0.005),
+        (fields.Percentage, "100%", 1.0),
+        (fields.Address, "127.0.0.1:2022", "127.0.0.1:2022"),
+        (fields.Address, "[::1]:65535", "[::1]:65535"),
+        (fields.Port, 1935, 1935),
+        (fields.Port, "1935", 1935),
+        (fields.Name, "a-b_0", "a-b_0"),
+        (fields.Host, "live.example.com", "live.example.com"),
+        (fields.Host, "2001:db8::1", "2001:db8::1"),
+        (fields.AbsolutePath, "/usr/bin/ffmpeg", Path("/usr/bin/ffmpeg")),
+        (fields.StreamPattern, "rooms/*", "rooms/*"),
+        (fields.Timestamp, "2026-12-01T02:00:00+02:00", datetime(2026, 12, 1, tzinfo=UTC)),
+        (fields.Timestamp, "2026-12-01T00:00:00Z", datetime(2026, 12, 1, tzinfo=UTC)),
+        (fields.PublishKeys, "any", "any"),
+        (fields.PublishKeys, ["any", "studio"], ("any", "studio")),
+        (bool, "true", True),  # as a reference gives it
+    ],
+)
+def test_a_value_is_taken(kind: Any, written: object, value: object) -> None:
+    assert TypeAdapter(kind).validate_python(written) == value
+
+
+@pytest.mark.parametrize(
+    ("kind", "written"),
+    [
+        (fields.Duration, "5"),
+        (fields.Duration, 5),
+        (fields.Duration, "-1s"),
+        (fields.Duration, "1 s"),
+        (fields.Duration, "1m30s"),
+        (fields.Duration, "٣s"),
+        (fields.Duration, "9" * 400 + "d"),
+        (fields.Percentage, "101%"),
+        (fields.Percentage, 0.5),
+        (fields.Percentage, "0.5"),
+        (fields.Address, "127.0.0.1"),
+        (fields.Address, ":2022"),
+        (fields.Address, "::1:2022"),
+        (fields.Address, "h:0"),
+        (fields.Address, "h:65536"),
+        (fields.Address, "h:22\n"),
+        (fields.Port, 0),
+        (fields.Port, 65536),
+        (fields.Port, True),
+        (fields.Port, 1935.0),
+        (fields.Port, "1e3"),
+        (fields.Name, ""),
+        (fields.Name, "A"),
+        (fields.Name, "-a"),
+        (fields.Name, "a.b"),
+        (fields.Name, "a\n"),
+        (fields.Name, "a" * 65),
+        (fields.Host, "h/x"),
+        (fields.Host, "h:80"),
+        (fields.AbsolutePath, "ffmpeg"),
+        (fields.AbsolutePath, ""),
+        (fields.AbsolutePath, "/a\0b"),
+        (fields.StreamPattern, "a//b"),
+        (fields.StreamName, "rooms/*"),
+        (fields.Timestamp, "2026-12-01T00:00:00"),
+        (fields.Timestamp, "tomorrow"),
+        (fields.Timestamp, 1_800_000_000),
+        (fields.Timestamp, "0001-01-01T00:00:00+02:00"),
+        (fields.PublishKeys, "studio"),
+        (fields.PublishKeys, ["Studio"]),
+    ],
+)
+def test_a_value_is_refused(kind: Any, written: object) -> None:
+    with pytest.raises(ValidationError):
+        TypeAdapter(kind).validate_python(written)
+
+
+def test_values_that_are_typed_already_stay() -> None:
+    moment = datetime(2026, 12, 1, tzinfo=UTC)
+    key = Key(secret_sha256="0" * 64, not_before=moment)
+    server = Server(binary=Path("/opt/srs"), hls=Hls(fragment=timedelta(seconds=3)))
+    assert key.not_before == moment
+    assert server.binary == Path("/opt/srs")
+    assert server.hls.fragment == timedelta(seconds=3)
+
+
+@given(st.integers(0, 10**9))
+def test_a_duration_is_written_as_it_is_read(milliseconds: int) -> None:
+    duration = timedelta(milliseconds=milliseconds)
+    assert TypeAdapter(fields.Duration).validate_python(write_duration(duration)) == duration
+
+
+def test_a_percentage_is_written_as_in_the_file() -> None:
+    assert [write_percentage(share) for share in (0.5, 1.0, 0.005)] == ["50%", "100%", "0.5%"]
