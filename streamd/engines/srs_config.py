@@ -139,7 +139,8 @@ def _vhost(spec: ServerSpec, directory: Path, secrets: ServerSecrets) -> tuple[s
         "vhost __defaultVhost__ {",
         "    tcp_nodelay on;",
         "    min_latency off;",
-        "    play { gop_cache on; queue_length 10; mw_latency 100; mw_msgs 1; }",
+        # A reader waits for this long a batch; an FFmpeg that is asked to stop waits for it too.
+        "    play { gop_cache on; queue_length 10; mw_latency 50; mw_msgs 1; }",
         "    http_hooks {",
         "        enabled on;",
         f"        on_publish {hook};",
@@ -171,7 +172,9 @@ def _vhost_http(spec: ServerSpec, directory: Path) -> tuple[str, ...]:
         return ()
     root = quoted(directory / "www", "the state directory")
     return (
-        "    http_remux { enabled on; mount [vhost]/[app]/[stream].flv; }",
+        # Otherwise a join while the GOP cache holds only a picture is taken for video without
+        # sound, for as long as it lasts.
+        "    http_remux { enabled on; drop_if_not_match off; mount [vhost]/[app]/[stream].flv; }",
         "    hls {",
         "        enabled on;",
         f"        hls_fragment {spec.hls_fragment_s:g};",
