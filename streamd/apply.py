@@ -11,12 +11,12 @@ import structlog
 
 from streamd.engines.base import MediaEngine
 from streamd.errors import FFmpegError, StreamdError
-from streamd.ffmpeg import FFmpegBinary, target_process
+from streamd.ffmpeg.argv import FFmpegBinary, target_process
 from streamd.jobs import Job, ServerJob, TargetJob
 from streamd.plan import Forget, Kick, Kill, Plan, Reload, Start, Step, Stop, job_identity
-from streamd.process import ProcessRunner, ProcessSpec
 from streamd.process_logs import log_file_name
 from streamd.servers import Servers
+from streamd.supervision.process import ProcessRunner, ProcessSpec
 
 log = structlog.get_logger()
 

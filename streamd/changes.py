@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Literal, TypeVar
 
 from streamd import names
-from streamd.auth import AuthIndex, authorised
+from streamd.auth.decide import AuthIndex, authorised
 from streamd.config.models import Daemon
 from streamd.desired import (
     RELOADABLE_FIELDS,

@@ -111,7 +111,7 @@ def _run(_arguments: argparse.Namespace, settings: Settings) -> int:
 
 def _supervisord(_arguments: argparse.Namespace, settings: Settings) -> int:
     from streamd.state import State  # noqa: PLC0415 - likewise
-    from streamd.supervisord_start import exec_supervisord  # noqa: PLC0415 - likewise
+    from streamd.supervision.start import exec_supervisord  # noqa: PLC0415 - likewise
 
     State(settings).prepare()
     exec_supervisord(settings.runtime_dir, settings.log_dir)
@@ -206,7 +206,7 @@ def _reload(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 def _status(arguments: argparse.Namespace, settings: Settings) -> int:
-    from streamd.status_text import status_text  # noqa: PLC0415 - likewise
+    from streamd.status.text import status_text  # noqa: PLC0415 - likewise
 
     while True:
         answer = _ask(settings, "GET", "/status")

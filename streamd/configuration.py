@@ -18,14 +18,14 @@ from streamd.config.load import Loaded, load, restore
 from streamd.config.models import Config
 from streamd.desired import Desired, desire
 from streamd.errors import ConfigError, Problem, StreamdError
-from streamd.ffmpeg import FFmpegBinary
-from streamd.ffmpeg_binary import inspect
+from streamd.ffmpeg.argv import FFmpegBinary
+from streamd.ffmpeg.binary import inspect
 from streamd.guard import guard
 from streamd.machine import find_machine
 from streamd.reconcile import Reconciler
 from streamd.servers import Servers
-from streamd.snapshot import ConfigState, ConfigStateName
 from streamd.state import write_private
+from streamd.status.snapshot import ConfigState, ConfigStateName
 
 log = structlog.get_logger()
 

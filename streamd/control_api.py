@@ -29,7 +29,7 @@ class ControlServer:
         socket: path of the Unix socket.
         reload: applies the file; `force` overrides the guard, `wait_s` waits until converged.
         plan: previews a file.
-        status: gives the report of `streamd.status`.
+        status: gives the report of `streamd.status.report`.
     """
 
     def __init__(

@@ -14,7 +14,9 @@ from typing import Any
 import structlog
 
 from streamd import __version__
-from streamd.auth import AuthIndex, Decision, decide_publish
+from streamd.auth.decide import AuthIndex, Decision, decide_publish
+from streamd.auth.hooks_api import HookServer
+from streamd.auth.sessions import Sessions
 from streamd.config.models import Daemon as DaemonModel
 from streamd.config.watch import ConfigWatcher
 from streamd.configuration import Accepted, Configuration
@@ -23,21 +25,20 @@ from streamd.desired import Desired, ServerSpec
 from streamd.engines.base import HookRequest, MediaEngine
 from streamd.engines.select import make_engine
 from streamd.errors import ConfigError, ControlError, StreamdError
-from streamd.exits import wait_for_exit
-from streamd.hooks_api import HookServer
-from streamd.http_api import StatusServer
+from streamd.ffmpeg.progress import ProgressReceiver
 from streamd.logs import set_secrets
 from streamd.notify import Notifier
-from streamd.progress import ProgressReceiver
+from streamd.observed import Publisher
 from streamd.publishers import Publishers
 from streamd.reconcile import Reconciler
 from streamd.servers import Servers
-from streamd.sessions import Sessions
 from streamd.settings import Settings
-from streamd.snapshot import Memory, ServerFacts, Snapshot
 from streamd.state import State
-from streamd.status import remember, report
-from streamd.supervisord import Supervisord
+from streamd.status.http_api import StatusServer
+from streamd.status.report import remember, report
+from streamd.status.snapshot import Memory, ServerFacts, Snapshot
+from streamd.supervision.exits import wait_for_exit
+from streamd.supervision.supervisord import Supervisord
 
 log = structlog.get_logger()
 
@@ -101,7 +102,7 @@ class Daemon:
             on_admitted=self._reconciler.admitted,
             on_gone=self._reconciler.gone,
             quiesced=self._servers.quiesced,
-            present=lambda stream: self._reconciler.observed.publishers.get(stream),
+            present=self._present,
         )
         self._status = StatusServer(self.snapshot)
         self._control = ControlServer(
@@ -287,6 +288,9 @@ class Daemon:
     def _decide(self, request: HookRequest) -> Decision:
         assert self._auth is not None, "hooks are served once a configuration is accepted"  # noqa: S101 - for mypy
         return decide_publish(request, self._auth, datetime.now(UTC))
+
+    def _present(self, stream: str) -> Publisher | None:
+        return self._reconciler.observed.publishers.get(stream)
 
     def snapshot(self) -> Snapshot:
         """Return the present moment for the status endpoint."""

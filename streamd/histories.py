@@ -10,7 +10,7 @@ import structlog
 
 from streamd import backoff
 from streamd.backoff import Failure
-from streamd.ffmpeg_errors import last_error
+from streamd.ffmpeg.errors import last_error
 from streamd.jobs import Job, ServerJob
 from streamd.observed import JobHistory, ObservedProcess
 from streamd.plan import job_identity

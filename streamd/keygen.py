@@ -6,7 +6,7 @@ import secrets
 from dataclasses import dataclass, field, replace
 
 from streamd import names
-from streamd.auth import AuthIndex
+from streamd.auth.decide import AuthIndex
 from streamd.desired import Desired, KeySpec, StreamRule
 from streamd.errors import StreamdError
 from streamd.urls import urls, urls_text

@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import lru_cache
 
 from streamd import names
-from streamd.auth import AuthIndex, authorised
+from streamd.auth.decide import AuthIndex, authorised
 from streamd.desired import (
     Desired,
     TargetSpec,

@@ -3,9 +3,9 @@
 import time
 from collections.abc import Mapping
 
+from streamd.auth.sessions import Sessions
 from streamd.observe import Admission, Listing, present
 from streamd.observed import Publisher
-from streamd.sessions import Sessions
 
 LEFT_KEPT_S = 10.0
 """A listing asked for before a publisher left may still name it; it is not believed so long."""

@@ -20,18 +20,18 @@ import structlog
 from streamd.apply import Applier
 from streamd.desired import Desired
 from streamd.errors import StreamdError
-from streamd.exits import ExitWatcher
+from streamd.ffmpeg.progress import ProgressReceiver
 from streamd.histories import Histories
 from streamd.jobs import Job, TargetJob
 from streamd.listings import CONNECTING_S, IDLE_S, SUSPICIOUS_S, Listings
 from streamd.observe import STALL_S, Flow, flows, is_stalled
 from streamd.observed import Observed, ObservedProcess, Publisher
 from streamd.plan import Kick, Kill, Plan, PlanIndex, Step, Stop, plan, wanted_jobs
-from streamd.process import ProcessRunner
-from streamd.progress import ProgressReceiver
 from streamd.publishers import Publishers
 from streamd.servers import Servers
 from streamd.state import State
+from streamd.supervision.exits import ExitWatcher
+from streamd.supervision.process import ProcessRunner
 
 log = structlog.get_logger()
 

@@ -12,9 +12,9 @@ from streamd.engines.base import MediaEngine
 from streamd.errors import EngineError, StreamdError
 from streamd.jobs import ServerJob
 from streamd.plan import job_identity
-from streamd.process import ProcessRunner, ProcessSpec
 from streamd.process_logs import log_file_name
 from streamd.state import State
+from streamd.supervision.process import ProcessRunner, ProcessSpec
 
 log = structlog.get_logger()
 

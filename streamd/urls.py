@@ -8,7 +8,7 @@ from typing import Literal
 from urllib.parse import quote
 
 from streamd import names
-from streamd.auth import AuthIndex
+from streamd.auth.decide import AuthIndex
 from streamd.desired import Desired, ServerSpec, StreamRule
 from streamd.errors import StreamdError
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from streamd import exits
-from streamd.exits import ExitWatcher
+from streamd.supervision import exits
+from streamd.supervision.exits import ExitWatcher
 from tests.support.supervisord import SLEEPER, running_supervisord
 from tests.support.waiting import wait_until
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from streamd import ffmpeg_binary
 from streamd.errors import FFmpegError
-from streamd.ffmpeg_binary import inspect
+from streamd.ffmpeg import binary as ffmpeg_binary
+from streamd.ffmpeg.binary import inspect
 from tests.support.media import ffmpeg_path
 
 VERSION = 'case "$*" in *-version*) echo "ffmpeg version 9.9-test Copyright"; exit 0;; esac\n'

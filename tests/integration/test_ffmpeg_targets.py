@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from streamd.ffmpeg import FFmpegBinary, target_process
-from streamd.ffmpeg_binary import inspect
-from streamd.ffmpeg_errors import LastError, last_error
+from streamd.ffmpeg.argv import FFmpegBinary, target_process
+from streamd.ffmpeg.binary import inspect
+from streamd.ffmpeg.errors import LastError, last_error
 from streamd.jobs import TargetJob
-from streamd.process import ProcessSpec
 from streamd.redact import Redactor
+from streamd.supervision.process import ProcessSpec
 from tests.support.engines import running_server
 from tests.support.media import clip, decoded_frames, ffmpeg_path, ffprobe, publisher
 from tests.support.ports import free_port

@@ -17,13 +17,13 @@ import aiohttp
 import pytest
 from structlog.testing import capture_logs
 
-from streamd.auth import AuthIndex, Decision, decide_publish
+from streamd.auth.decide import AuthIndex, Decision, decide_publish
+from streamd.auth.hooks_api import BODY_BYTES, HookServer
 from streamd.config.models import Daemon
 from streamd.desired import Desired, KeySpec, StreamRule
 from streamd.engines.base import HookAnswer, HookRequest
 from streamd.engines.srs_hooks import answer_srs, parse_srs_hook
 from streamd.errors import ConfigError
-from streamd.hooks_api import BODY_BYTES, HookServer
 from streamd.observed import Publisher
 from tests.support.media import publisher
 from tests.support.ports import free_port, free_ports

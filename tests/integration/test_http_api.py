@@ -11,10 +11,10 @@ import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from streamd import http_api
 from streamd.errors import SettingsError
-from streamd.http_api import StatusServer
-from streamd.snapshot import ConfigState, ServerFacts, Snapshot
+from streamd.status import http_api
+from streamd.status.http_api import StatusServer
+from streamd.status.snapshot import ConfigState, ServerFacts, Snapshot
 from tests.support.ports import free_port
 from tests.support.snapshots import running, snapshot
 from tests.support.waiting import wait_until

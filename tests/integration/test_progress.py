@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from streamd.errors import FFmpegError
-from streamd.ffmpeg import FFmpegBinary, target_process
-from streamd.ffmpeg_binary import inspect
+from streamd.ffmpeg.argv import FFmpegBinary, target_process
+from streamd.ffmpeg.binary import inspect
+from streamd.ffmpeg.progress import ProgressReceiver, Track
 from streamd.jobs import TargetJob
-from streamd.process import ProcessSpec
-from streamd.progress import ProgressReceiver, Track
+from streamd.supervision.process import ProcessSpec
 from tests.support.media import clip, ffmpeg_path, publisher
 from tests.support.ports import free_port
 from tests.support.process import spawned

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from streamd.errors import SupervisorError
-from streamd.process import PID_ADDRESS
-from streamd.supervisor_protocol import pid_address
-from streamd.supervisord import START_BATCH, Supervisord
+from streamd.supervision.process import PID_ADDRESS
+from streamd.supervision.protocol import pid_address
+from streamd.supervision.supervisord import START_BATCH, Supervisord
 from tests.support.supervisord import (
     SLEEPER,
     STUBBORN,

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from streamd import supervisord as client_module
 from streamd.errors import SupervisorError
-from streamd.orphans import Leader, find_orphans, sweep_orphans
-from streamd.supervisor_protocol import MARKER
-from streamd.supervisord import Supervisord
-from streamd.supervisord_start import LOCKED
+from streamd.supervision import supervisord as client_module
+from streamd.supervision.orphans import Leader, find_orphans, sweep_orphans
+from streamd.supervision.protocol import MARKER
+from streamd.supervision.start import LOCKED
+from streamd.supervision.supervisord import Supervisord
 from tests.support.ports import free_port
 from tests.support.supervisord import (
     SLEEPER,
@@ -45,7 +45,7 @@ def directory() -> Iterator[Path]:
 
 
 def entry(root: Path) -> list[str]:
-    module = [sys.executable, "-m", "streamd.supervisord_start"]
+    module = [sys.executable, "-m", "streamd.supervision.start"]
     return [*module, str(root / "run"), str(root / "log")]
 
 
@@ -362,7 +362,7 @@ async def test_workers_that_outlive_a_killed_supervisord_are_swept(
 
 LEADER = """
 import os, subprocess, sys, time
-from streamd.orphans import Leader
+from streamd.supervision.orphans import Leader
 child = subprocess.Popen([sys.executable, "-I", "-c", sys.argv[1]], env={})
 print(Leader.this_process(), child.pid, sep="|", flush=True)
 time.sleep(600)

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from streamd.process import PID_ADDRESS, ProcessSpec
-from streamd.progress import PID_BASE
-from streamd.spawn import readable_fd
+from streamd.ffmpeg.progress import PID_BASE
+from streamd.supervision.process import PID_ADDRESS, ProcessSpec
+from streamd.supervision.spawn import readable_fd
 
 _STOP_TIMEOUT_S = 10
 

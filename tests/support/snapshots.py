@@ -8,7 +8,7 @@ from typing import Any
 from streamd.config.models import Daemon
 from streamd.desired import Desired, KeySpec, ServerSpec, StreamRule, TargetSpec
 from streamd.observed import JobHistory, Observed, ObservedProcess, Publisher
-from streamd.snapshot import ConfigState, Snapshot
+from streamd.status.snapshot import ConfigState, Snapshot
 
 NOW = datetime(2026, 7, 1, 12, 0, 0, tzinfo=UTC)
 MONOTONIC = 5000.0

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from streamd.observed import ObservedProcess
-from streamd.orphans import find_orphans
-from streamd.process import ProcessSpec
-from streamd.supervisord import Supervisord
+from streamd.supervision.orphans import find_orphans
+from streamd.supervision.process import ProcessSpec
+from streamd.supervision.supervisord import Supervisord
 from tests.support.waiting import wait_until
 
 SLEEPER = "import time; time.sleep(600)"

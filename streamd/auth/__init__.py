@@ -1,0 +1,1 @@
+"""Who may publish, the endpoint that media servers ask, and what is remembered of it."""

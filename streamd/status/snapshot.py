@@ -1,0 +1,137 @@
+"""Everything that the status endpoint tells from, gathered at one moment."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Literal, Protocol
+
+from streamd.desired import Desired
+from streamd.engines.base import LiveStream
+from streamd.errors import Problem
+from streamd.observed import Observed
+
+ConfigStateName = Literal["applied", "rejected", "pending", "fallback"]
+
+
+class Track(Protocol):
+    """What one FFmpeg has reported of its output. Times are monotonic, in seconds."""
+
+    @property
+    def out_time_us(self) -> int | None:
+        """The time stamp that its output has come to, microseconds."""
+
+    @property
+    def bytes(self) -> int:
+        """What it has sent since it started."""
+
+    @property
+    def advanced_at(self) -> float | None:
+        """When `out_time_us` advanced last; None when it never did."""
+
+    @property
+    def kbps(self) -> float | None:
+        """What it sent lately, kilobits per second; None while that is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    """What is known of a media server beyond its process.
+
+    Attributes:
+        version: of its binary; None until it was asked.
+        ports: whether each open TCP port accepts, by its field in `listen`; empty until probed.
+        error: why its API did not answer last, redacted; None when it did.
+    """
+
+    version: str | None = None
+    ports: Mapping[str, bool] = field(default_factory=dict)
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigState:
+    """What became of the file.
+
+    Attributes:
+        state: `rejected` and `fallback` go on air with an older file than the one on disk,
+            `pending` waits for `streamd reload`.
+        path: the file.
+        hash: digest of what is applied; "" when nothing is.
+        applied_at: when that was applied.
+        errors: what is wrong with the file on disk, warnings included.
+        untouched: processes that the last applied change left alone.
+    """
+
+    state: ConfigStateName
+    path: str
+    hash: str = ""
+    applied_at: datetime | None = None
+    errors: tuple[Problem, ...] = ()
+    untouched: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The last publisher that was turned away from a stream: when, and in which words."""
+
+    at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What the report cannot see in one moment; `streamd.status.report.remember` keeps it up.
+
+    Attributes:
+        since: by `kind:name`, the state last seen and when it was seen first.
+        sent: by process, bytes of its earlier runs, the pid of the present one, and its bytes.
+    """
+
+    since: Mapping[str, tuple[str, datetime]] = field(default_factory=dict)
+    sent: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One moment of the machine and the daemon.
+
+    Attributes:
+        version: of streamd.
+        node: what this machine is called.
+        desired: what shall exist; None before any configuration was good.
+        observed: processes, publishers, histories, stalls.
+        config: what became of the file.
+        converged: nothing is left to do, and everything that shall run does.
+        now: the time of day, aware.
+        monotonic: the same moment on the monotonic clock, as in histories and tracks.
+        live: what each server says is published, by server.
+        tracks: FFmpeg's reports, by pid.
+        servers: by name.
+        refusals: by the pattern of the rule that decided, never by a name that somebody sent.
+        refused: publishers turned away since streamd runs, by reason (few, fixed words).
+        memory: of the report before.
+    """
+
+    version: str
+    node: str
+    desired: Desired | None
+    observed: Observed
+    config: ConfigState
+    converged: bool
+    now: datetime
+    monotonic: float
+    live: Mapping[str, Sequence[LiveStream]] = field(default_factory=dict)
+    tracks: Mapping[int, Track] = field(default_factory=dict)
+    servers: Mapping[str, ServerFacts] = field(default_factory=dict)
+    refusals: Mapping[str, Refusal] = field(default_factory=dict)
+    refused: Mapping[str, int] = field(default_factory=dict)
+    memory: Memory = field(default_factory=Memory)
+
+    def wall(self, monotonic: float) -> datetime:
+        """Return the time of day of a moment on the monotonic clock."""
+        return self.now + timedelta(seconds=monotonic - self.monotonic)
+
+    def since(self, key: str, state: str) -> datetime | None:
+        """Return since when `kind:name` is seen in this state; None when it is new."""
+        last_state, since = self.memory.since.get(key, ("", None))
+        return since if last_state == state else None

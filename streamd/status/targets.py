@@ -1,0 +1,204 @@
+"""What is said of a target: from what FFmpeg reports it has sent, never from what should be."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from streamd import names
+from streamd.desired import TargetSpec
+from streamd.observed import JobHistory, ObservedProcess
+from streamd.plan import TargetIndex, target_process
+from streamd.redact import Redactor, redact_url
+from streamd.status.snapshot import Snapshot, Track
+
+TargetState = Literal["live", "waiting", "connecting", "stalled", "backoff", "blocked", "disabled"]
+
+AS_WANTED = frozenset({"live", "waiting", "disabled"})
+"""The states of a target for which there is nothing to do."""
+
+ADVANCING_WITHIN_S = 5.0
+"""Media that has not advanced for so long does not arrive any more."""
+
+_NO_HISTORY = JobHistory()
+_RANK = {"live": 0, "stalled": 1, "connecting": 2}
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>]+")
+
+
+@dataclass(frozen=True, slots=True)
+class TargetStatus:
+    """One target, or one stream of a target that has many.
+
+    Attributes:
+        state: `live` media advances at the output; `waiting` the stream is not live;
+            `connecting` FFmpeg runs or is about to, and nothing was sent yet; `stalled` it sent
+            and stopped; `backoff` it failed and is tried again at `retry_at`; `blocked` likewise,
+            and the error cannot heal by itself; `disabled` by the file.
+        since: when it came into this state, as far as that was seen.
+        pid: 0 when no FFmpeg runs.
+        restarts: starts after the first, since streamd runs.
+        bytes: sent since streamd runs.
+        kbps: sent lately, kilobits per second.
+        retry_at: when it is tried again; None when it is not waiting for that.
+        last_error: redacted; None after a minute of health.
+        stream: `app/stream`; None for the one entry of a target of which no stream is live.
+        address: where it is sent, without credentials and key.
+        backup: `address` is the backup address.
+    """
+
+    state: TargetState
+    since: datetime | None
+    pid: int
+    restarts: int
+    bytes: int
+    kbps: int
+    retry_at: datetime | None
+    last_error: str | None
+    stream: str | None
+    address: str
+    backup: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One address of an entry, and the process that sends to it."""
+
+    state: TargetState
+    url: str
+    backup: bool
+    history: JobHistory = _NO_HISTORY
+    process: ObservedProcess | None = None
+    track: Track | None = None
+
+
+def target_statuses(snapshot: Snapshot) -> dict[str, TargetStatus]:
+    """Return every target by `NAME`, or `NAME@app/stream` where it has many, sorted by name."""
+    if snapshot.desired is None:
+        return {}
+    targets = snapshot.desired.targets
+    index = TargetIndex(targets.values())
+    live: defaultdict[str, list[str]] = defaultdict(list)
+    for stream in sorted(snapshot.observed.publishers):
+        for name in index.of(stream):
+            live[name].append(stream)
+    return {
+        key: _status(snapshot, target, key, stream)
+        for name, target in sorted(targets.items())
+        for key, stream in _entries(target, live[name])
+    }
+
+
+def sent_bytes(snapshot: Snapshot, process: str) -> tuple[int, int, int]:
+    """Return what a process's earlier runs sent, its pid, and what its present run has sent."""
+    earlier, last_pid, last = snapshot.memory.sent.get(process, (0, 0, 0))
+    observed = snapshot.observed.processes.get(process)
+    pid = observed.pid if observed else 0
+    track = snapshot.tracks.get(pid) if pid else None
+    if pid == last_pid or track is None:
+        return earlier, last_pid, max(last, track.bytes if track else 0)
+    return earlier + last, pid, track.bytes
+
+
+def redact_text(text: str, *addresses: str) -> str:
+    """Return a message with its URLs redacted, and the secrets of `addresses` masked."""
+    found = (part for address in addresses for part in _secret_parts(address))
+    return Redactor(found)(_URL.sub(lambda match: redact_url(match[0]), text))
+
+
+def _secret_parts(address: str) -> Iterator[str]:
+    """Yield what `redact_url` would mask, except names that a placeholder stands for."""
+    place, _, query = address.partition("://")[2].partition("?")
+    authority, _, path = place.partition("/")
+    credentials = authority.rpartition("@")[0]
+    yield from (credentials, credentials.partition(":")[2])
+    app, _, key = path.rpartition("/")
+    parameters = (parameter.partition("=") for parameter in query.split("&"))
+    yield from (
+        part
+        for part in (key if app else "", *(value or name for name, _, value in parameters))
+        if "{" not in part
+    )
+
+
+def _entries(target: TargetSpec, live: list[str]) -> Iterator[tuple[str, str | None]]:
+    if not target.many:
+        yield target.name, target.streams[0]
+    elif not live:
+        yield target.name, None
+    else:
+        for stream in live:
+            yield f"{target.name}@{stream}", stream
+
+
+def _status(snapshot: Snapshot, target: TargetSpec, key: str, stream: str | None) -> TargetStatus:
+    runs = _runs(snapshot, target, stream)
+    # While the backup serves, the first address is tried again beside it.
+    tried = [run for run in runs if not run.backup or (run.process and run.process.pid)]
+    shown = min(tried, key=lambda run: _RANK.get(run.state, 3))
+    errors = (run.history.last_error for run in (shown, *runs))
+    error = next(filter(None, errors), None)
+    processes = [] if stream is None else _processes(target, stream)
+    waits = shown.state in {"backoff", "blocked"} and shown.history.retry_at > snapshot.monotonic
+    return TargetStatus(
+        state=shown.state,
+        since=_since(snapshot, shown, key),
+        pid=shown.process.pid if shown.process else 0,
+        restarts=sum(run.history.restarts for run in runs),
+        bytes=sum(sum(sent_bytes(snapshot, name)[::2]) for name in processes),
+        kbps=round(shown.track.kbps or 0) if shown.track and shown.state == "live" else 0,
+        retry_at=snapshot.wall(shown.history.retry_at) if waits else None,
+        last_error=redact_text(error, *target.urls) if error else None,
+        stream=stream,
+        address=redact_url(shown.url),
+        backup=shown.backup,
+    )
+
+
+def _processes(target: TargetSpec, stream: str) -> list[str]:
+    return [target_process(target, stream, backup=n > 0) for n in range(len(target.urls))]
+
+
+def _runs(snapshot: Snapshot, target: TargetSpec, stream: str | None) -> list[_Run]:
+    if not target.enabled or stream is None:
+        return [_Run("waiting" if target.enabled else "disabled", target.urls[0], backup=False)]
+    app, name = names.split(stream)
+    runs = []
+    for n, process_name in enumerate(_processes(target, stream)):
+        process = snapshot.observed.processes.get(process_name)
+        history = snapshot.observed.histories.get(process_name, _NO_HISTORY)
+        track = snapshot.tracks.get(process.pid) if process and process.pid else None
+        state = _state(snapshot, process, track, history, stream)
+        url = target.urls[n].replace("{app}", app).replace("{stream}", name)
+        runs.append(_Run(state, url, n > 0, history, process, track))
+    return runs
+
+
+def _state(
+    snapshot: Snapshot,
+    process: ObservedProcess | None,
+    track: Track | None,
+    history: JobHistory,
+    stream: str,
+) -> TargetState:
+    if process is not None and process.state == "running":
+        if track is not None and track.advanced_at is not None and track.bytes > 0:
+            still = snapshot.monotonic - track.advanced_at >= ADVANCING_WITHIN_S
+            return "stalled" if still or process.name in snapshot.observed.stalled else "live"
+        return "blocked" if history.blocked else "connecting"
+    if stream not in snapshot.observed.publishers:
+        return "waiting"
+    if history.blocked:
+        return "blocked"
+    if history.failures and history.retry_at > snapshot.monotonic:
+        return "backoff"
+    return "connecting"
+
+
+def _since(snapshot: Snapshot, run: _Run, key: str) -> datetime | None:
+    if run.state == "live" and run.history.healthy_since is not None:
+        return snapshot.wall(run.history.healthy_since)
+    if run.state == "connecting" and run.process is not None and run.process.started_at:
+        return datetime.fromtimestamp(run.process.started_at, UTC)
+    return snapshot.since(f"target:{key}", run.state)

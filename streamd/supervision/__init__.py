@@ -1,0 +1,1 @@
+"""supervisord, which owns every media process, and the seam to it."""

@@ -1,0 +1,113 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamd.ffmpeg.progress import Report, Track, advance, parse_report, pid_of
+
+REPORT = b"""\
+frame=31
+fps=15.42
+stream_0_0_q=-1.0
+bitrate= 302.6kbits/s
+total_size=77303
+out_time_us=2044000
+out_time_ms=2044000
+out_time=00:00:02.044000
+dup_frames=0
+drop_frames=0
+speed=1.02x
+progress=continue
+"""
+
+
+def test_a_report_is_read() -> None:
+    assert parse_report(REPORT) == Report(out_time_us=2_044_000, total_bytes=77_303)
+
+
+@pytest.mark.parametrize(
+    "datagram",
+    [
+        b"",
+        b"total_size=N/A\nout_time_us=N/A\nprogress=continue\n",
+        b"es=0\nspeed=1.01x\nprogress=end\n",
+        b"out_time_us=",
+    ],
+)
+def test_what_is_not_known_yet_is_none(datagram: bytes) -> None:
+    assert parse_report(datagram) == Report(None, None)
+
+
+@given(st.binary())
+def test_no_datagram_does_harm(datagram: bytes) -> None:
+    parse_report(datagram)
+
+
+def test_a_first_report_without_media_is_no_advance() -> None:
+    track = advance(Track(), Report(0, 481), now=10.0)
+    assert (track.advanced_at, track.reported_at, track.bytes) == (None, 10.0, 481)
+
+
+def test_media_is_an_advance() -> None:
+    track = advance(Track(), Report(1_021_000, 36_433), now=10.0)
+    assert (track.out_time_us, track.advanced_at) == (1_021_000, 10.0)
+
+
+@pytest.mark.parametrize("out_time_us", [1_021_000, 900_000, None])
+def test_reports_go_on_while_media_stands_still(out_time_us: int | None) -> None:
+    track = advance(Track(), Report(1_021_000, 36_433), now=10.0)
+    track = advance(track, Report(out_time_us, 36_433), now=11.0)
+    assert (track.out_time_us, track.advanced_at, track.reported_at) == (1_021_000, 10.0, 11.0)
+
+
+def test_the_rate_is_that_of_the_last_seconds() -> None:
+    track = Track()
+    for second in range(20):
+        rate = 1000 if second < 10 else 2000  # bytes a second
+        track = advance(track, Report(second, track.bytes + rate), now=float(second))
+    assert track.kbps == pytest.approx(16.0)
+    assert len(track.rate_from) < 10
+
+
+def test_the_rate_is_unknown_after_one_report() -> None:
+    assert advance(Track(), Report(1, 1000), now=0.0).kbps is None
+
+
+def test_the_rate_falls_to_nothing_when_nothing_is_sent() -> None:
+    track = Track()
+    for second in range(20):
+        track = advance(track, Report(second, min(second, 5) * 1000), now=float(second))
+    assert track.kbps == 0.0
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.one_of(st.none(), st.integers(0, 100)), st.one_of(st.none(), st.integers(0, 100))
+        )
+    )
+)
+def test_a_track_never_goes_back(reports: list[tuple[int | None, int | None]]) -> None:
+    track = Track()
+    for now, (out_time_us, total_bytes) in enumerate(reports):
+        after = advance(track, Report(out_time_us, total_bytes), now=float(now))
+        assert after.bytes >= track.bytes
+        assert (after.out_time_us or 0) >= (track.out_time_us or 0)
+        assert (after.advanced_at == now) == (after.out_time_us != track.out_time_us)
+        assert after.kbps is None or after.kbps >= 0
+        track = after
+
+
+@pytest.mark.parametrize(
+    ("address", "pid"),
+    [
+        ("127.64.0.1", 1),
+        ("127.64.3.7", 775),
+        ("127.127.255.255", 4_194_303),
+        ("127.0.0.1", None),
+        ("127.64.0.0", None),
+        ("127.128.0.0", None),
+        ("10.64.0.1", None),
+    ],
+)
+def test_a_sender_names_its_pid(address: str, pid: int | None) -> None:
+    assert pid_of(address) == pid
