@@ -23,7 +23,7 @@ Command = Callable[[argparse.Namespace, Settings], int]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command, and return its exit status."""
-    parsed = _parser().parse_args(arguments)
+    parsed = build_parser().parse_args(arguments)
     command: Command = parsed.command
     try:
         flags = {name: getattr(parsed, name, None) for name in Settings.model_fields}
@@ -39,11 +39,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+class Parser(argparse.ArgumentParser):
+    """The parser of `streamd`; `commands` names what it knows."""
+
+    commands: tuple[str, ...] = ()
+
+
+def build_parser() -> Parser:
+    """Return the parser of every command and flag."""
+    parser = Parser(
         prog="streamd", description="Live streaming as one YAML file.", allow_abbrev=False
     )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(
+        required=True, metavar="COMMAND", parser_class=argparse.ArgumentParser
+    )
 
     def add(name: str, command: Command, text: str, *, file: bool = False) -> Any:
         made = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
@@ -98,6 +107,7 @@ def _parser() -> argparse.ArgumentParser:
     keygen = add("keygen", _keygen, "make a new key, and print its YAML and URLs")
     keygen.add_argument("stream", nargs="?", metavar="STREAM", default="livestream")
     add("version", _version, "print the version")
+    parser.commands = tuple(commands.choices)
     return parser
 
 
