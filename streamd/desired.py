@@ -121,8 +121,8 @@ def _digest(parts: Iterable[tuple[str, object]]) -> str:
 
 
 RELOADABLE_FIELDS: Mapping[EngineName, frozenset[str]] = {
-    # SRS takes these on a reload with the publisher kept and HLS numbering continued.
-    "srs": frozenset({"hls_fragment_s", "hls_window_s"}),
+    # SRS takes these on a reload with the publisher kept and HLS numbering continued (measured).
+    "srs": frozenset({"hls_fragment_s", "hls_window_s", "webrtc_candidate"}),
     # A reload of nginx strands live streams in the old configuration, so it restarts instead.
     "nginx-rtmp": frozenset(),
 }

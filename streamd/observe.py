@@ -16,7 +16,7 @@ LISTING_GRACE_S = 2.0
 STALL_S = 5.0
 """Media that has not advanced for so long, with a live input, has stalled."""
 
-CONNECT_S = 15.0
+CONNECT_S = 30.0
 """A start that has sent nothing for so long, with a live input, has stalled."""
 
 INPUT_LAG_S = 3.6

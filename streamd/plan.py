@@ -306,7 +306,7 @@ def _step_for(
     if isinstance(job, ServerJob):
         if observed.loaded.get(job.server.name) == reload_identity(job.server):
             return None, None
-        return Reload(job.process, job, "its HLS settings changed"), (
+        return Reload(job.process, job, "settings that it takes while it runs changed"), (
             history.retry_at if history else None
         )
     return None, None

@@ -8,6 +8,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from tests.bench import config_scale, plan_scale
 from tests.bench.latency import measure
 
 SRS = Path("/usr/local/srs/objs/srs")
@@ -22,6 +23,8 @@ def main() -> int:
     arguments = parser.parse_args()
     has_srs = SRS.exists() or shutil.which("srs") is not None
     engine = arguments.engine or ("srs" if has_srs else "nginx-rtmp")
+    config_scale.report(10_000, arguments.runs)
+    plan_scale.measure(10_000, arguments.runs)
     for count in map(int, arguments.targets.split(",")):
         measure(engine, count, arguments.runs)
     return 0

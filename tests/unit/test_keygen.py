@@ -2,9 +2,9 @@ import hashlib
 import re
 
 import pytest
+import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
-from ruamel.yaml import YAML
 
 from streamd import names
 from streamd.config.models import Config
@@ -17,8 +17,8 @@ SECRET = "0123456789abcdef" * 2
 
 def pasted(text: str) -> Config:
     """Read what is to be pasted, as a file of its own."""
-    yaml = text.partition("# In the file:\n")[2].partition("\n\n")[0]
-    return Config.model_validate({"version": 1, **YAML(typ="safe").load(yaml)})
+    shown = text.partition("# In the file:\n")[2].partition("\n\n")[0]
+    return Config.model_validate({"version": 1, **yaml.safe_load(shown)})
 
 
 def test_a_secret_is_32_hex_digits_and_new_each_time() -> None:
