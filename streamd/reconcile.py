@@ -7,6 +7,7 @@ twice costs time and nothing else.
 
 import asyncio
 import contextlib
+import os
 import time
 from collections.abc import Coroutine, Mapping
 from dataclasses import replace
@@ -26,7 +27,8 @@ from streamd.jobs import Job, TargetJob
 from streamd.listings import CONNECTING_S, IDLE_S, SUSPICIOUS_S, Listings
 from streamd.observe import STALL_S, Flow, flows, is_stalled
 from streamd.observed import Observed, ObservedProcess, Publisher
-from streamd.plan import Kick, Kill, Plan, PlanIndex, Step, Stop, plan, wanted_jobs
+from streamd.pace import Pace
+from streamd.plan import Kick, Kill, Plan, PlanIndex, Start, Step, Stop, plan, wanted_jobs
 from streamd.publishers import Publishers
 from streamd.servers import Servers
 from streamd.state import State
@@ -93,6 +95,7 @@ class Reconciler:
         self._flows: Mapping[tuple[str, str], Flow] = {}
         self._seen_at: dict[int, float] = {}
         self._kicked_at: dict[tuple[str, str], float] = {}
+        self._pace = Pace(os.cpu_count() or 1)
         self._alive: set[str] | None = None
 
     # What wakes the loop
@@ -210,10 +213,17 @@ class Reconciler:
             clock=clock,
             index=self._index,
         )
-        todo = Plan(tuple(step for step in whole.steps if self._is_due(step, now)), whole.wake_at)
+        # What failed least is started first, so that many that fail cannot starve the others.
+        steps = sorted(whole.steps, key=self._failures)
+        todo = Plan(tuple(step for step in steps if self._is_due(step, now)), whole.wake_at)
         if todo:
             await self._apply(todo, now)
             return AGAIN_S
+        if any(
+            isinstance(step, Start) and step.process.startswith("target.") for step in whole.steps
+        ):
+            self.converged = False
+            return max(AGAIN_S, (self._pace.next_at() or now) - now)
         self.converged = not self._operations
         return _wait_s(whole, self._index.auth.next_change(clock), now, clock)
 
@@ -234,8 +244,16 @@ class Reconciler:
         duration = round(time.monotonic() - started, 3)
         log.info("plan.applied", steps=len(todo.steps), duration_s=duration)
 
+    def _failures(self, step: Step) -> int:
+        if not isinstance(step, Start):
+            return 0
+        history = self.histories.by_process.get(step.process)
+        return history.failures if history else 0
+
     def _is_due(self, step: Step, now: float) -> bool:
-        """Leave out what is under way: a server's operation, a kick not yet noticed."""
+        """Leave out what is under way, and starts beyond the pace."""
+        if isinstance(step, Start) and isinstance(step.job, TargetJob):
+            return self._pace.take(now)
         if isinstance(step, Kick):
             self._kicked_at = {
                 key: at for key, at in self._kicked_at.items() if now - at < KICK_AGAIN_S
