@@ -22,7 +22,7 @@ targets:
 """
 PUBLISH = f"rtmp://127.0.0.1/live/show?secret={SECRET}"
 
-pytestmark = [pytest.mark.systemd, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.systemd, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """A real systemd in a container: this machine's own files under a layer that is thrown away."""
 
 import contextlib
+import fcntl
 import os
 import shutil
 import signal
@@ -20,6 +21,7 @@ CLIP = Path("/opt/clip.mp4")
 
 _PYTHON = Path("/usr/bin/python3")
 _COMMAND_TIMEOUT_S = 90
+_TURN = "streamd-test-machine.lock"
 _SCRIPT = """\
 #!/opt/streamd/bin/python
 import sys
@@ -94,11 +96,16 @@ class Machine:
 
 @contextlib.contextmanager
 def machine() -> Iterator[Machine]:
-    """Boot a systemd with streamd installed in /opt/streamd, and end it afterwards."""
+    """Boot a systemd with streamd installed in /opt/streamd, and end it afterwards.
+
+    One at a time on this machine, since all of them would share one control group.
+    """
     directory = Path(tempfile.mkdtemp(prefix="streamd-machine-"))
     mounts = contextlib.ExitStack()
     try:
         with mounts:
+            turn = mounts.enter_context((Path(tempfile.gettempdir()) / _TURN).open("w"))
+            fcntl.flock(turn, fcntl.LOCK_EX)
             root = _mounted(directory, mounts)
             _install(root)
             with (directory / "console.log").open("wb") as console:
