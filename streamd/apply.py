@@ -1,4 +1,4 @@
-"""Carry out a plan: every effect on processes and publishers is here."""
+"""Carry out a plan; what takes long with a server is in `streamd.servers`."""
 
 import asyncio
 import os
@@ -24,8 +24,8 @@ KICK_TIMEOUT_S = 2.0
 
 T = TypeVar("T")
 
-Spawn = Callable[[str, Coroutine[Any, Any, None]], None]
-"""Runs a server's operation in the background; the first argument is the process's name."""
+Spawn = Callable[[str, Job | None, Coroutine[Any, Any, None]], None]
+"""Runs an operation in the background, under a name; a job is one that fails with it."""
 
 
 class Applier:
@@ -35,8 +35,8 @@ class Applier:
         runner: supervisord.
         servers: the media servers.
         log_dir: where the processes' logs go.
-        spawn: runs what takes long (a server's start, reload, stop) in the background, so that
-            one server's trouble holds up nothing else.
+        spawn: runs what takes long (a server's start, reload, stop, a kick) in the background,
+            so that one server's trouble holds up nothing else.
         on_failed: told of a job that cannot be started at all, and why.
     """
 
@@ -61,16 +61,17 @@ class Applier:
         Raises:
             SupervisorError: supervisord could not be asked; what was not done is in the next plan.
         """
-        await asyncio.gather(*(self._kick(step) for step in _of(plan.steps, Kick)))
         for kill in _of(plan.steps, Kill):
             log.warning("process.killed", name=kill.process, pid=kill.pid, reason=kill.reason)
             _kill(kill.pid)
+        for kick in _of(plan.steps, Kick):
+            self._spawn(kick_name(kick), None, self._kick(kick))
         await self._stop(_of(plan.steps, Stop))
         forgotten = [step.process for step in _of(plan.steps, Forget)]
         if forgotten:
             await self._runner.forget(forgotten)
         for reload in _of(plan.steps, Reload):
-            self._spawn(reload.process, self._servers.reload(reload.job))
+            self._spawn(reload.process, reload.job, self._servers.reload(reload.job))
         await self._start(_of(plan.steps, Start))
 
     async def _kick(self, step: Kick) -> None:
@@ -91,7 +92,7 @@ class Applier:
         processes = []
         for step in steps:
             if step.process.startswith("server."):
-                self._spawn(step.process, self._servers.stop(step.process))
+                self._spawn(step.process, None, self._servers.stop(step.process))
             else:
                 processes.append(step.process)
                 log.info("process.stopped", name=step.process, reason=step.reason)
@@ -102,7 +103,7 @@ class Applier:
         specs = []
         for step in steps:
             if isinstance(step.job, ServerJob):
-                self._spawn(step.process, self._servers.start(step.job))
+                self._spawn(step.process, step.job, self._servers.start(step.job))
                 continue
             try:
                 specs.append(self._spec(step.job))
@@ -111,12 +112,19 @@ class Applier:
         if specs:
             pids = await self._runner.start(specs)
             for name, pid in pids.items():
+                if not pid:
+                    continue  # its exit, and why, is in the next list
                 log.info("process.started", name=name, pid=pid)
 
     def _spec(self, job: TargetJob) -> ProcessSpec:
         assert self.ffmpeg is not None, "a configuration is accepted with its FFmpeg"  # noqa: S101 - for mypy
         log_path = self._log_dir / log_file_name(job.process)
         return target_process(job, self.ffmpeg, str(log_path), identity=job_identity(job))
+
+
+def kick_name(step: Kick) -> str:
+    """Return the name under which a kick is spawned."""
+    return f"kick.{step.server}.{step.client_id}"
 
 
 def _of(steps: Sequence[Step], kind: type[T]) -> list[T]:

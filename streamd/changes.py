@@ -1,6 +1,6 @@
 """What a new configuration changes, object by object, in the words of the file."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Literal, TypeVar
@@ -14,8 +14,9 @@ from streamd.desired import (
     Desired,
     ServerSpec,
 )
+from streamd.jobs import TargetJob
 from streamd.observed import Observed
-from streamd.plan import BACKUP_SUFFIX, server_process
+from streamd.plan import server_process, wanted_jobs
 
 T = TypeVar("T")
 
@@ -25,14 +26,21 @@ Action = Literal["create", "update", "restart", "remove"]
 
 @dataclass(frozen=True, slots=True)
 class Touched:
-    """How many that are live now a change disconnects or restarts."""
+    """What is live now and is disconnected or restarted by a change.
 
-    publishers: int = 0
+    `publishers` holds streams, `targets` names of processes, `viewers` a count.
+    """
+
+    publishers: frozenset[str] = frozenset()
     viewers: int = 0
-    targets: int = 0
+    targets: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
-        counts = {"publisher": self.publishers, "viewer": self.viewers, "target": self.targets}
+        counts = {
+            "publisher": len(self.publishers),
+            "viewer": self.viewers,
+            "target": len(self.targets),
+        }
         return ", ".join(f"{n} live {what}{'s' * (n != 1)}" for what, n in counts.items() if n)
 
 
@@ -114,15 +122,21 @@ def _pairs(old: Mapping[str, T], new: Mapping[str, T]) -> list[tuple[str, T | No
     return [pair for pair in pairs if pair[1] != pair[2]]
 
 
-def _live_targets(observed: Observed) -> dict[str, int]:
-    """Count the running processes of each target."""
-    live: dict[str, int] = {}
-    for name, process in observed.processes.items():
-        if name.startswith("target.") and process.state == "running":
-            entry = name.removeprefix("target.").removesuffix(BACKUP_SUFFIX)
-            target = entry.partition("@")[0]
-            live[target] = live.get(target, 0) + 1
-    return live
+def _live_targets(observed: Observed) -> frozenset[str]:
+    """Return the names of the processes that send to targets now."""
+    return frozenset(
+        name
+        for name, process in observed.processes.items()
+        if name.startswith("target.") and process.state == "running"
+    )
+
+
+def _fed_by(observed: Observed, streams: Collection[str]) -> frozenset[str]:
+    """Return the live targets' processes that end with the publishers of some streams."""
+    clients = {observed.publishers[stream].client_id for stream in streams}
+    return frozenset(
+        name for name in _live_targets(observed) if observed.processes[name].publisher in clients
+    )
 
 
 def _daemon_changes(old: Desired, new: Desired, observed: Observed) -> list[Change]:
@@ -133,12 +147,13 @@ def _daemon_changes(old: Desired, new: Desired, observed: Observed) -> list[Chan
         if getattr(old.daemon, name) != getattr(new.daemon, name)
     )
     if differing:
-        live = sum(_live_targets(observed).values()) if "hooks" in differing else 0
-        action: Action = "restart" if "hooks" in differing else "update"
-        found.append(Change("daemon", "streamd", action, differing, Touched(targets=live)))
+        moves = "hooks" in differing
+        touched = Touched(targets=_live_targets(observed)) if moves else Touched()
+        action: Action = "restart" if moves else "update"
+        found.append(Change("daemon", "streamd", action, differing, touched))
     if old.ffmpeg != new.ffmpeg:
-        live = sum(_live_targets(observed).values())
-        found.append(Change("daemon", "ffmpeg", "restart", ("ffmpeg",), Touched(targets=live)))
+        touched = Touched(targets=_live_targets(observed))
+        found.append(Change("daemon", "ffmpeg", "restart", ("ffmpeg",), touched))
     return found
 
 
@@ -147,18 +162,8 @@ def _server_changes(
 ) -> list[Change]:
     found = []
     for name, before, after in _pairs(old.servers, new.servers):
-        on_it = [p.stream for p in observed.publishers.values() if p.server == name]
-        fed = sum(
-            1
-            for process in observed.processes.values()
-            if process.name.startswith("target.")
-            and process.state == "running"
-            and any(
-                p.server == name and p.client_id == process.publisher
-                for p in observed.publishers.values()
-            )
-        )
-        dropped = Touched(len(on_it), viewers.get(name, 0), fed)
+        streams = frozenset(s for s, p in observed.publishers.items() if p.server == name)
+        dropped = Touched(streams, viewers.get(name, 0), _fed_by(observed, streams))
         if before is None or after is None:
             action: Action = "create" if before is None else "remove"
             running = server_process(name) in observed.processes
@@ -179,26 +184,51 @@ def _rule_changes(old: Desired, new: Desired, observed: Observed, clock: datetim
     """Return the changes of keys and streams, each with the publishers that it puts off."""
     index = AuthIndex(new)
     put_off = [p for p in observed.publishers.values() if authorised(p, index, clock) is not None]
+
+    def touched(streams: frozenset[str]) -> Touched:
+        return Touched(streams, targets=_fed_by(observed, streams))
+
     found = []
     for name, key_before, key_after in _pairs(old.keys, new.keys):
-        kicked = sum(1 for publisher in put_off if publisher.key == name)
-        found.append(_change("key", name, key_before, key_after, Touched(publishers=kicked)))
+        kicked = frozenset(publisher.stream for publisher in put_off if publisher.key == name)
+        found.append(_change("key", name, key_before, key_after, touched(kicked)))
     for pattern, rule_before, rule_after in _pairs(old.rules, new.rules):
-        kicked = sum(1 for publisher in put_off if names.matches(pattern, publisher.stream))
-        found.append(_change("stream", pattern, rule_before, rule_after, Touched(kicked)))
+        kicked = frozenset(p.stream for p in put_off if names.matches(pattern, p.stream))
+        found.append(_change("stream", pattern, rule_before, rule_after, touched(kicked)))
     return found
 
 
 def _target_changes(old: Desired, new: Desired, observed: Observed) -> list[Change]:
-    live = _live_targets(observed)
+    ended = _ended_jobs(old, new, observed)
     found = []
     for name, before, after in _pairs(old.targets, new.targets):
-        touched = Touched(targets=live.get(name, 0)) if before is not None else Touched()
+        touched = Touched(targets=ended.get(name, frozenset()))
         change = _change("target", name, before, after, touched)
         if change.action == "update" and touched.targets:
             change = replace(change, action="restart")
         found.append(change)
     return found
+
+
+def _ended_jobs(old: Desired, new: Desired, observed: Observed) -> dict[str, frozenset[str]]:
+    """Return, by target, its live processes whose job is another one or none with `new`.
+
+    What every target shares (FFmpeg, the address of progress) is left out: it has a change of
+    its own.
+    """
+    new = replace(new, ffmpeg=old.ffmpeg, daemon=old.daemon)
+    before, _ = wanted_jobs(old, observed, _same_input, 0.0)
+    after, _ = wanted_jobs(new, replace(observed), _same_input, 0.0)
+    ended: dict[str, frozenset[str]] = {}
+    for process in _live_targets(observed):
+        job = before.get(process)
+        if isinstance(job, TargetJob) and after.get(process) != job:
+            ended[job.target] = ended.get(job.target, frozenset()) | {process}
+    return ended
+
+
+def _same_input(server: str, stream: str) -> str:
+    return f"{server}/{stream}"
 
 
 def _change(kind: Kind, name: str, before: object, after: object, touches: Touched) -> Change:

@@ -7,14 +7,14 @@ import asyncio
 import json
 import os
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
 
 from streamd.changes import Change, changes
-from streamd.config.load import Loaded, load, restore
+from streamd.config.load import Loaded, load, restore, secrets_of
 from streamd.config.models import Config
 from streamd.desired import Desired, desire
 from streamd.errors import ConfigError, Problem, StreamdError
@@ -22,6 +22,7 @@ from streamd.ffmpeg.argv import FFmpegBinary
 from streamd.ffmpeg.binary import inspect
 from streamd.guard import guard
 from streamd.machine import find_machine
+from streamd.plan import server_process
 from streamd.reconcile import Reconciler
 from streamd.servers import Servers
 from streamd.state import write_private
@@ -38,7 +39,8 @@ class Accepted:
 
     desired: Desired
     ffmpeg: FFmpegBinary
-    loaded: Loaded | None
+    secrets: frozenset[str] = field(repr=False)
+    loaded: Loaded | None = None
     """None when it is the last good one and not the file."""
 
 
@@ -90,8 +92,8 @@ class Configuration:
             try:
                 loaded = await asyncio.to_thread(read, self._path)
                 self.watched = (loaded.files, loaded.directories)
-                if loaded.hash == self.state.hash and self.applied is not None:
-                    self._set_state("applied")
+                if loaded.hash == self.state.hash and self._is_applied(loaded):
+                    self._set_state("applied", errors=loaded.warnings)
                     return ()
                 return await self._apply(loaded, asked=asked, force=force)
             except ConfigError as error:
@@ -103,6 +105,11 @@ class Configuration:
                 self._reject((Problem(str(self._path), 0, 0, "", str(error)),))
                 raise
 
+    def _is_applied(self, loaded: Loaded) -> bool:
+        """Tell whether a file means what is applied, also with the programs that are here now."""
+        applied = self.applied
+        return applied is not None and applied.desired == desire(loaded.config, find_machine())
+
     async def _apply(self, loaded: Loaded, *, asked: bool, force: bool) -> tuple[Change, ...]:
         accepted = await self._test(loaded)
         found = self._changes(accepted.desired)
@@ -111,29 +118,54 @@ class Configuration:
                 self._set_state("pending")
                 log.info("config.pending", changes=len(found))
                 return ()
+            old = self.applied.desired.daemon
             if not force:
                 observed = self._reconciler.observed
                 live = len(observed.publishers) + sum(
                     process.state == "running" and name.startswith("target.")
                     for name, process in observed.processes.items()
                 )
-                guard(found, live, loaded.config.daemon.max_stop)
+                # A save cannot lift the guard for itself.
+                guard(found, live, min(old.max_stop, loaded.config.daemon.max_stop))
+        untouched = self._untouched(found)
         await self._take(accepted)
-        self._set_state("applied", loaded.hash, untouched=self._untouched(found))
-        await asyncio.to_thread(write_private, self._last_good, json.dumps(loaded.data))
+        self._set_state("applied", loaded.hash, errors=loaded.warnings, untouched=untouched)
+        await self._keep(loaded)
         log.info(
             "config.applied",
             changes=[str(change) for change in found],
+            warnings=[str(warning) for warning in loaded.warnings],
             untouched=self.state.untouched,
         )
         return found
 
+    async def _keep(self, loaded: Loaded) -> None:
+        """Keep a configuration as the last good one. A full disk does not undo it."""
+        try:
+            await asyncio.to_thread(write_private, self._last_good, json.dumps(loaded.data))
+        except OSError as error:
+            log.error(
+                "config.last_good_not_kept",
+                path=str(self._last_good),
+                error=f"{error.strerror}; a start with a bad file would use an older one",
+            )
+
     async def _take(self, accepted: Accepted) -> None:
         await self._on_accepted(accepted)
-        await self._servers.adopt(accepted.desired.servers)
+        # Without a wait in between, so that no pass sees one half of it.
+        unused = self._servers.adopt(accepted.desired.servers, self._running_servers())
         self._reconciler.applier.ffmpeg = accepted.ffmpeg
         self.applied = accepted
         self._reconciler.desire(accepted.desired)
+        for engine in unused:
+            await engine.close()
+
+    def _running_servers(self) -> set[str]:
+        return {
+            name.removeprefix("server.")
+            for name, process in self._reconciler.observed.processes.items()
+            if name.startswith("server.") and process.pid
+        }
 
     async def _test(self, loaded: Loaded) -> Accepted:
         """Let FFmpeg and every changed server say what they think of it."""
@@ -147,10 +179,10 @@ class Configuration:
             if old.get(name) == server:
                 continue
             try:
-                await self._servers.test(server)
+                await self._servers.test(server, old.values() if self.applied else None)
             except StreamdError as error:
                 raise ConfigError([loaded.source.error(("servers", name), str(error))]) from error
-        return Accepted(desired, ffmpeg, loaded)
+        return Accepted(desired, ffmpeg, loaded.secrets, loaded)
 
     async def _ffmpeg(self, path: Path) -> FFmpegBinary:
         """Return what the binary can do; it is asked again only when its file has changed."""
@@ -196,7 +228,8 @@ class Configuration:
         except ConfigError as error:
             raise ConfigError(self.state.errors) from error
         desired = desire(config, await asyncio.to_thread(find_machine))
-        await self._take(Accepted(desired, await self._ffmpeg(Path(desired.ffmpeg)), None))
+        ffmpeg = await self._ffmpeg(Path(desired.ffmpeg))
+        await self._take(Accepted(desired, ffmpeg, frozenset(secrets_of(config))))
         self._set_state("fallback", errors=self.state.errors)
         log.error(
             "config.fell_back", path=str(self._path), errors=[str(p) for p in self.state.errors]
@@ -226,14 +259,17 @@ class Configuration:
         )
 
     def _untouched(self, found: tuple[Change, ...]) -> int:
-        running = sum(
-            process.state == "running" for process in self._reconciler.observed.processes.values()
-        )
-        touched = sum(
-            change.touches.targets + (change.kind == "server" and change.action == "restart")
-            for change in found
-        )
-        return max(0, running - touched)
+        """Count the running processes that a set of changes leaves alone."""
+        running = {
+            name
+            for name, process in self._reconciler.observed.processes.items()
+            if process.state == "running"
+        }
+        for change in found:
+            running -= change.touches.targets
+            if change.kind == "server" and change.action in ("restart", "remove"):
+                running.discard(server_process(change.name))
+        return len(running)
 
 
 def read(path: Path, as_path: Path | None = None) -> Loaded:

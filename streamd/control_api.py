@@ -87,7 +87,21 @@ class ControlServer:
 
 def changes_json(found: Sequence[Change]) -> list[dict[str, Any]]:
     """Return changes as the `--json` forms of `plan` and `reload` print them."""
-    return [{**asdict(change), "text": str(change)} for change in found]
+    return [
+        {
+            "kind": change.kind,
+            "name": change.name,
+            "action": change.action,
+            "fields": list(change.fields),
+            "touches": {
+                "publishers": sorted(change.touches.publishers),
+                "viewers": change.touches.viewers,
+                "targets": sorted(change.touches.targets),
+            },
+            "text": str(change),
+        }
+        for change in found
+    ]
 
 
 def _refusal(error: StreamdError) -> web.Response:
@@ -111,7 +125,8 @@ async def ask(
         ConfigError: the daemon refused a configuration.
         ControlError: no daemon answers there, or it answered with another error.
     """
-    timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S)
+    wait_s = float((body or {}).get("wait_s", 0.0))
+    timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S + wait_s)
     try:
         async with (
             aiohttp.ClientSession(
@@ -120,11 +135,16 @@ async def ask(
             session.request(method, f"http://streamd{path}", json=body) as response,
         ):
             answer: dict[str, Any] = json.loads(await response.text())
-    except (aiohttp.ClientError, OSError, ValueError) as error:
+    except TimeoutError as error:
         raise ControlError(
-            f"no streamd answers at {socket} ({error}); start it, or name its directory with "
-            "--runtime-dir"
+            f"streamd did not answer within {timeout.total:g} s; see its log"
         ) from error
+    except (aiohttp.ClientError, OSError) as error:
+        raise ControlError(
+            f"no streamd answers at {socket}; start it, or name its directory with --runtime-dir"
+        ) from error
+    except ValueError as error:
+        raise ControlError("streamd failed to answer; see its log") from error
     if response.status == 422:
         if answer["problems"]:
             raise ConfigError(Problem(**problem) for problem in answer["problems"])

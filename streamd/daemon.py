@@ -28,7 +28,7 @@ from streamd.errors import ConfigError, ControlError, StreamdError
 from streamd.ffmpeg.progress import ProgressReceiver
 from streamd.logs import set_secrets
 from streamd.notify import Notifier
-from streamd.observed import Publisher
+from streamd.plan import server_process
 from streamd.publishers import Publishers
 from streamd.reconcile import Reconciler
 from streamd.servers import Servers
@@ -48,6 +48,9 @@ EXIT_CONFIG = 78
 STOP_TIMEOUT_S = 15.0
 MEMORY_S = 5.0
 LOOP_AGAIN_S = 1.0
+
+PASS_LIMIT_S = 60.0
+"""Without a pass for so long the daemon hangs, and systemd may restart it."""
 
 
 class Daemon:
@@ -102,7 +105,7 @@ class Daemon:
             on_admitted=self._reconciler.admitted,
             on_gone=self._reconciler.gone,
             quiesced=self._servers.quiesced,
-            present=self._present,
+            present=self._publishers.of,
         )
         self._status = StatusServer(self.snapshot)
         self._control = ControlServer(
@@ -127,11 +130,11 @@ class Daemon:
         loop.add_signal_handler(signal.SIGHUP, self._spawn_reload)
         self._publishers.remember()
         try:
-            await self._load_first()
-        except ConfigError as error:
-            log.critical("daemon.config_unusable", errors=[str(p) for p in error.problems])
-            return EXIT_CONFIG
-        try:
+            try:
+                await self._load_first()
+            except ConfigError as error:
+                log.critical("daemon.config_unusable", errors=[str(p) for p in error.problems])
+                return EXIT_CONFIG
             await self._supervisord.ensure_running(external=self._is_external)
             await self._reconciler.listings.ask()
             await self._control.start()
@@ -211,37 +214,55 @@ class Daemon:
         before = self._configuration.applied
         old = before.desired.daemon if before else None
         await self._move_listeners(old, accepted.desired.daemon)
-        self._auth = AuthIndex(accepted.desired)
-        secrets = set(accepted.loaded.secrets) if accepted.loaded else set()
-        secrets |= {self._secrets.hook_path, self._secrets.api_password}
+        secrets = accepted.secrets | {self._secrets.hook_path, self._secrets.api_password}
         set_secrets(secrets)
         self._servers.redact = tuple(sorted(secrets))
+        # Before a new key is good for anything: the servers log what is published with it.
+        with contextlib.suppress(StreamdError):  # none runs yet; what it starts will know
+            servers = [server_process(name) for name in accepted.desired.servers]
+            await self._supervisord.redact(servers, self._servers.redact)
+        self._auth = AuthIndex(accepted.desired)
 
     async def _move_listeners(self, old: DaemonModel | None, new: DaemonModel) -> None:
         """Listen where a configuration says; what fails leaves everything where it was."""
-        if old is None or old.hooks != new.hooks:
-            await self._listen_for_hooks(new.hooks)
-        token = new.status_token.get_secret_value() if new.status_token else None
+        moves = old is None or old.hooks != new.hooks
+        progress = await self._hooks_at(new.hooks) if moves else None
         try:
-            if old is None or (old.status, old.status_token) != (new.status, new.status_token):
-                await self._status.start(new.status, token)
+            await self._serve_status(old, new)
         except StreamdError:
-            if old is not None and old.hooks != new.hooks:
-                await self._listen_for_hooks(old.hooks)
+            if progress is not None and old is not None:
+                progress.close()
+                await self._hooks.start(*_host_and_port(old.hooks))
             raise
+        if progress is not None:
+            before = self._reconciler.progress
+            self._reconciler.take_progress(progress)
+            if before is not None:
+                before.close()
 
-    async def _listen_for_hooks(self, address: str) -> None:
-        host, _, port = address.rpartition(":")
-        progress = ProgressReceiver(host, int(port))
+    async def _hooks_at(self, address: str) -> ProgressReceiver:
+        """Move the hook endpoint, and return a receiver of progress beside it."""
+        host, port = _host_and_port(address)
+        progress = ProgressReceiver(host, port)
         progress.open()
         try:
-            await self._hooks.start(host, int(port))
+            await self._hooks.start(host, port)
         except StreamdError:
             progress.close()
             raise
-        if self._reconciler.progress is not None:
-            self._reconciler.progress.close()
-        self._reconciler.progress = progress
+        return progress
+
+    async def _serve_status(self, old: DaemonModel | None, new: DaemonModel) -> None:
+        token = new.status_token.get_secret_value() if new.status_token else None
+        if old is not None and (old.status, old.status_token) == (new.status, new.status_token):
+            return
+        try:
+            await self._status.start(new.status, token)
+        except StreamdError as error:
+            if old is not None:
+                raise
+            # At the start the media goes first; the endpoint is tried again and again.
+            log.error("status.not_listening", error=str(error))
 
     async def _watch(self) -> None:
         """Reload whenever the content of a watched file has changed."""
@@ -251,16 +272,25 @@ class Daemon:
             self._watcher.watch(*self._configuration.watched)
 
     async def _reload(self, *, asked: bool = False) -> None:
+        if self._stop.is_set():
+            return
         self._notifier.reloading()
-        with contextlib.suppress(StreamdError):  # told by log, status and metric
+        try:
             await self._configuration.reload(asked=asked)
-        self._notifier.ready(self._summary())
+        except StreamdError as error:
+            log.debug("reload.refused", error=str(error))  # told by log, status and metric
+        except Exception:
+            log.exception("reload.failed")
+        finally:
+            self._notifier.ready(self._summary())
 
     def _spawn_reload(self) -> None:
         if self._tasks is not None:
             self._tasks.create_task(self._reload(asked=True))
 
     async def _on_reload(self, force: bool, wait_s: float) -> Mapping[str, Any]:
+        if self._stop.is_set():
+            raise ControlError("streamd is being stopped")
         self._notifier.reloading()
         try:
             found = await self._configuration.reload(asked=True, force=force)
@@ -278,8 +308,9 @@ class Daemon:
 
     def _summary(self) -> str:
         state = self._configuration.state
-        if state.errors:
-            return f"configuration {state.state}: {state.errors[0]}"
+        errors = [problem for problem in state.errors if not problem.warning]
+        if errors:
+            return f"configuration {state.state}: {errors[0]}"
         live = len(self._reconciler.observed.publishers)
         return f"configuration {state.state}, {live} streams live"
 
@@ -288,9 +319,6 @@ class Daemon:
     def _decide(self, request: HookRequest) -> Decision:
         assert self._auth is not None, "hooks are served once a configuration is accepted"  # noqa: S101 - for mypy
         return decide_publish(request, self._auth, datetime.now(UTC))
-
-    def _present(self, stream: str) -> Publisher | None:
-        return self._reconciler.observed.publishers.get(stream)
 
     def snapshot(self) -> Snapshot:
         """Return the present moment for the status endpoint."""
@@ -341,7 +369,8 @@ class Daemon:
         """Tell systemd that the loop of passes goes on, and how things are."""
         interval_s = self._notifier.watchdog_interval_s or MEMORY_S
         while True:
-            self._notifier.watchdog()
+            if time.monotonic() - self._reconciler.passed_at < PASS_LIMIT_S:
+                self._notifier.watchdog()
             self._notifier.status(self._summary())
             await asyncio.sleep(interval_s)
 
@@ -350,6 +379,14 @@ class Daemon:
         while True:
             self._memory = remember(self.snapshot())
             await asyncio.sleep(MEMORY_S)
+            applied = self._configuration.applied
+            if applied is not None and not self._status.port:
+                await self._serve_status(None, applied.desired.daemon)
+
+
+def _host_and_port(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    return host, int(port)
 
 
 async def _keep(name: str, loop: Callable[[], Awaitable[None]]) -> None:

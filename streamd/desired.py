@@ -6,8 +6,8 @@ the facts about the machine that the caller gathered (`Machine`).
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -110,9 +110,20 @@ def identity(value: "DataclassInstance") -> str:
 
     What runs carries the identity of what it was started from, so that a daemon that comes back
     can tell what it may keep. It digests meaning and not an argv, so that a release of streamd
-    that builds an argv differently leaves what is on air alone.
+    that builds an argv differently leaves what is on air alone. A field that has its default is
+    left out: a release that adds one, with a default that means what was before, changes no
+    identity either.
     """
-    return _digest([(type(value).__name__, asdict(value))])
+    return _digest([(type(value).__name__, dict(_meaning(value)))])
+
+
+def _meaning(
+    value: "DataclassInstance", skipped: frozenset[str] = frozenset()
+) -> Iterator[tuple[str, object]]:
+    for each in fields(value):
+        found = getattr(value, each.name)
+        if each.name not in skipped and found != each.default:
+            yield each.name, found
 
 
 def _digest(parts: Iterable[tuple[str, object]]) -> str:
@@ -135,11 +146,7 @@ UNSEEN_FIELDS = frozenset({"host"})
 def restart_identity(server: ServerSpec) -> str:
     """Digest what a running server cannot take without a restart."""
     skipped = RELOADABLE_FIELDS[server.engine] | UNSEEN_FIELDS
-    return _digest(
-        (field.name, getattr(server, field.name))
-        for field in fields(server)
-        if field.name not in skipped
-    )
+    return _digest(_meaning(server, skipped))
 
 
 def reload_identity(server: ServerSpec) -> str:

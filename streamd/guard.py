@@ -22,7 +22,11 @@ def guard(changes: Iterable[Change], live: int, max_stop: float) -> None:
             does not count; a server that restarts drops everybody on it, and does.
     """
     removed = [change for change in changes if _stops(change)]
-    stopped = sum(change.touches.publishers + change.touches.targets for change in removed)
+    stopped = len(
+        frozenset().union(
+            *(change.touches.publishers | change.touches.targets for change in removed)
+        )
+    )
     if live < SMALLEST_GUARDED or stopped <= max_stop * live:
         return
     named = ", ".join(f"{change.kind} {change.name}" for change in removed[:5])
@@ -35,7 +39,7 @@ def guard(changes: Iterable[Change], live: int, max_stop: float) -> None:
 
 def _stops(change: Change) -> bool:
     if change.kind in ("key", "stream"):
-        return change.touches.publishers > 0
+        return bool(change.touches.publishers)
     if change.kind == "server":
         return change.action in ("remove", "restart")
     return change.action == "remove" or "enabled" in change.fields

@@ -53,28 +53,31 @@ class Histories:
         """
         for name in [name for name in self.by_process if name not in jobs]:
             del self.by_process[name]
+        for name in [name for name in self._asked if name not in processes]:
+            del self._asked[name]
         for name, process in processes.items():
             job = jobs.get(name)
             if process.state != "exited":
                 continue
             run, failure = self._asked.pop(name, (None, None))
+            asked = run == process.started_at
             if job is None:
                 continue
             history = self._history(job)
             if history.judged_run == process.started_at:
                 continue
-            if run == process.started_at and failure is None:
+            if asked and failure is None:
                 self.by_process[name] = replace(
                     history, judged_run=process.started_at, healthy_since=None, retry_at=0.0
                 )
                 continue
             if process.identity != job_identity(job):
                 continue  # an earlier job of this name; what it did says nothing about this one
-            self._count(job, history, self._failure(job, process, failure))
+            self._count(job, history, self._failure(job, process, failure if asked else None))
 
-    def operation_failed(self, job: Job, error: str) -> None:
+    def not_started(self, job: Job, error: str, *, permanent: bool = False) -> None:
         """Count a job that failed before it had a process."""
-        self._count(job, self._history(job), Failure(time.time(), error))
+        self._count(job, self._history(job), Failure(time.time(), error, permanent))
 
     def advanced(self, job: Job, now: float) -> None:
         """Note that a job does what it is for."""

@@ -23,7 +23,7 @@ PROBE_S = 15.0
 DEAD_AFTER_PROBES = 3
 """A port that did not accept so many times in a row is dead, though the server answers."""
 
-SILENT_S = 20.0
+SILENT_S = 8.0
 """A server whose process runs and whose API has not answered for so long hangs."""
 
 
@@ -31,7 +31,7 @@ class Listings:
     """Each server's own list of what is published, as last told.
 
     A server that does not answer keeps its last listing and gets an entry in `errors`; one whose
-    process has ended is dropped with `server_ended`.
+    process has ended has an empty listing.
     """
 
     def __init__(self, servers: Servers) -> None:
@@ -41,7 +41,8 @@ class Listings:
         self.errors: dict[str, str] = {}
         self.ports: dict[str, Mapping[str, bool]] = {}
         self.versions: dict[str, str] = {}
-        self.pace_s = IDLE_S
+        self._pace_s = IDLE_S
+        self._running: dict[str, int] | None = None
         self._probed_at: dict[str, float] = {}
         self._failed_probes: dict[str, int] = {}
         self._silent_since: dict[str, float] = {}
@@ -50,14 +51,28 @@ class Listings:
         """Ask again shortly, because something has changed."""
         self._soon.set()
 
-    def server_ended(self, server: str) -> None:
-        """Note that a server's process has ended: nothing is published there."""
-        self.latest[server] = Listing(time.monotonic())
-        self._failed_probes.pop(server, None)
-        self._silent_since.pop(server, None)
-        self._probed_at.pop(server, None)
-        self.ports.pop(server, None)
-        self.versions.pop(server, None)
+    def set_pace(self, pace_s: float) -> None:
+        """Ask every so many seconds; a shorter pace than before holds at once."""
+        if pace_s < self._pace_s:
+            self._soon.set()
+        self._pace_s = pace_s
+
+    def set_running(self, servers: Mapping[str, int]) -> None:
+        """Note the pids of the servers that run.
+
+        Where none runs nothing is published and nobody is asked; of one that was started anew
+        nothing that was known holds.
+        """
+        before = self._running or {}
+        for server in servers.keys() | before.keys():
+            if servers.get(server) == before.get(server):
+                continue
+            for known in (self._failed_probes, self._silent_since, self._probed_at, self.ports,
+                          self.versions, self.errors):  # fmt: skip
+                known.pop(server, None)
+            if server in before:
+                self.latest[server] = Listing(time.monotonic())
+        self._running = dict(servers)
 
     def hangs(self, server: str) -> bool:
         """Tell whether a server that runs serves nobody any more, for good."""
@@ -66,15 +81,12 @@ class Listings:
         return silent or self._failed_probes.get(server, 0) >= DEAD_AFTER_PROBES
 
     async def changes(self) -> AsyncIterator[Mapping[str, Listing]]:
-        """Yield the listings each time they were asked for, for ever.
-
-        `pace_s` may be set at any time, so that a stall is told from an input that has stopped.
-        """
+        """Yield the listings each time they were asked for, for ever."""
         while True:
             await self.ask()
             yield self.latest
             try:
-                async with asyncio.timeout(self.pace_s):
+                async with asyncio.timeout(self._pace_s):
                     await self._soon.wait()
                 self._soon.clear()
                 # What the event told of takes a moment to show in the server's listing.
@@ -85,9 +97,10 @@ class Listings:
     async def ask(self) -> None:
         """Ask every server once, all at the same time."""
         names = list(self._servers.engines)
-        for name in (self.latest.keys() | self.errors.keys()) - set(names):
-            self.latest.pop(name, None)
-            self.errors.pop(name, None)
+        if self._running is not None:
+            names = [name for name in names if name in self._running]
+        for name in self.latest.keys() - self._servers.engines.keys():
+            del self.latest[name]
         await asyncio.gather(*(self._ask_one(name) for name in names))
 
     async def _ask_one(self, name: str) -> None:
@@ -119,7 +132,10 @@ class Listings:
         if now - self._probed_at.get(name, -PROBE_S) < PROBE_S:
             return
         self._probed_at[name] = now
-        await engine.tidy()
+        try:
+            await engine.tidy()
+        except OSError as error:
+            log.error("server.not_tidied", server=name, error=str(error))
         try:
             self.versions[name] = self.versions.get(name) or await engine.version()
             ports = await engine.probe()

@@ -4,6 +4,7 @@ The servers' hooks tell at once and can be missed; their listings are complete a
 merged here, by pure functions with the time as an argument.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -20,8 +21,7 @@ CONNECT_S = 30.0
 """A start that has sent nothing for so long, with a live input, has stalled."""
 
 INPUT_LAG_S = 3.6
-"""An input that stops may seem to go on for so long: SRS counts its bytes every 3 s, and a
-listing is as old as `streamd.listings.SUSPICIOUS_S`."""
+"""An input that stops may seem to go on for so long, because SRS counts its bytes every 3 s."""
 
 INPUT_ALIVE_S = 8.0
 """An input counts as live when it advanced within this time: twice what its counter may lag."""
@@ -103,10 +103,15 @@ def _may_come(admission: Admission, listing: Listing | None) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """How far a stream's input came, and the monotonic time at which that last advanced."""
+    """How far a stream's input came, and the time (monotonic) after which that last advanced.
+
+    An advance lies somewhere between two listings; `advanced_at` is the earlier one. It is
+    -infinity until an advance was seen.
+    """
 
     bytes_in: int
-    advanced_at: float
+    advanced_at: float = -math.inf
+    listed_at: float = 0.0
 
 
 def flows(
@@ -118,10 +123,13 @@ def flows(
         for stream in listing.streams:
             key = (server, stream.client_id)
             last = before.get(key)
-            if last is not None and stream.bytes_in <= last.bytes_in:
+            if last is not None and listing.asked_at <= last.listed_at:
                 after[key] = last
+            elif last is not None and stream.bytes_in > last.bytes_in:
+                after[key] = Flow(stream.bytes_in, last.listed_at, listing.asked_at)
             else:
-                after[key] = Flow(stream.bytes_in, listing.asked_at)
+                advanced_at = last.advanced_at if last is not None else -math.inf
+                after[key] = Flow(stream.bytes_in, advanced_at, listing.asked_at)
     return after
 
 

@@ -13,6 +13,7 @@ from functools import lru_cache
 from streamd import names
 from streamd.auth.decide import AuthIndex, authorised
 from streamd.desired import (
+    RELOADABLE_FIELDS,
     Desired,
     TargetSpec,
     identity,
@@ -304,7 +305,9 @@ def _step_for(
     if job.process in observed.stalled:
         return Kill(job.process, process.pid, "it hangs"), None
     if isinstance(job, ServerJob):
-        if observed.loaded.get(job.server.name) == reload_identity(job.server):
+        loaded = observed.loaded.get(job.server.name, "")
+        takes_any = bool(RELOADABLE_FIELDS[job.server.engine])
+        if not takes_any or loaded in ("", reload_identity(job.server)):
             return None, None
         return Reload(job.process, job, "settings that it takes while it runs changed"), (
             history.retry_at if history else None

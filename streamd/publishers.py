@@ -42,6 +42,15 @@ class Publishers:
         self._left[server, client_id] = time.monotonic()
         self._drop((server, client_id))
 
+    def of(self, stream: str) -> Publisher | None:
+        """Return whoever was let in last to publish `app/stream` and has not left."""
+        found = [
+            admission.publisher
+            for admission in self._admissions.values()
+            if admission.publisher.stream == stream
+        ]
+        return found[-1] if found else None
+
     def server_ended(self, server: str) -> None:
         """Note that a server's process has ended: whoever published there is gone."""
         for key in [key for key in self._admissions if key[0] == server]:

@@ -18,17 +18,28 @@ from typing import Any
 
 import structlog
 
-from streamd.apply import Applier
+from streamd.apply import Applier, kick_name
 from streamd.desired import Desired
 from streamd.errors import StreamdError
 from streamd.ffmpeg.progress import ProgressReceiver
 from streamd.histories import Histories
-from streamd.jobs import Job, TargetJob
+from streamd.jobs import Job, ServerJob, TargetJob
 from streamd.listings import CONNECTING_S, IDLE_S, SUSPICIOUS_S, Listings
 from streamd.observe import STALL_S, Flow, flows, is_stalled
 from streamd.observed import Observed, ObservedProcess, Publisher
 from streamd.pace import Pace
-from streamd.plan import Kick, Kill, Plan, PlanIndex, Start, Step, Stop, plan, wanted_jobs
+from streamd.plan import (
+    Kick,
+    Kill,
+    Plan,
+    PlanIndex,
+    Start,
+    Step,
+    Stop,
+    plan,
+    server_process,
+    wanted_jobs,
+)
 from streamd.publishers import Publishers
 from streamd.servers import Servers
 from streamd.state import State
@@ -44,7 +55,9 @@ AGAIN_S = 0.01
 """The pass after one that did something, which is how streamd knows that it is done."""
 
 RETRY_PASS_S = 1.0
-KICK_AGAIN_S = 1.0
+END_AGAIN_S = 1.0
+"""A kick or a kill that has not taken effect is repeated after this time."""
+
 TICK_S = 1.0
 CONNECTING_TICK_S = 0.2
 SUSPICIOUS_AFTER_S = 2.0
@@ -78,9 +91,7 @@ class Reconciler:
         self._state = state
         self.listings = Listings(servers)
         self.histories = Histories(log_dir)
-        self.applier = Applier(
-            runner, servers, log_dir, self._spawn, self.histories.operation_failed
-        )
+        self.applier = Applier(runner, servers, log_dir, self._spawn, self._not_started)
         self.progress: ProgressReceiver | None = None
         self.desired: Desired | None = None
         self.observed = Observed()
@@ -89,14 +100,15 @@ class Reconciler:
         self._jobs: Mapping[str, Job] = {}
         self._wake = asyncio.Event()
         self._passed = asyncio.Condition()
-        self._passes = 0
+        self._begun = self._ended = 0
+        self.passed_at = time.monotonic()
         self._exits = ExitWatcher()
         self._operations: dict[str, asyncio.Task[None]] = {}
         self._flows: Mapping[tuple[str, str], Flow] = {}
         self._seen_at: dict[int, float] = {}
-        self._kicked_at: dict[tuple[str, str], float] = {}
+        self._ended_at: dict[str, float] = {}
         self._pace = Pace(os.cpu_count() or 1)
-        self._alive: set[str] | None = None
+        self._alive: Mapping[str, int] | None = None
 
     # What wakes the loop
 
@@ -110,6 +122,13 @@ class Reconciler:
         self._index = PlanIndex(desired)
         self.converged = False
         self.wake()
+
+    def take_progress(self, progress: ProgressReceiver) -> None:
+        """Hear FFmpeg's reports there from now on."""
+        self.progress = progress
+        for process in self.observed.processes.values():
+            if process.pid and process.name.startswith("target."):
+                progress.register(process.pid)
 
     def admitted(self, publisher: Publisher) -> None:
         """Note a publisher that a hook let in."""
@@ -125,10 +144,10 @@ class Reconciler:
 
     async def settled(self) -> None:
         """Wait until a pass that began after this call found nothing more to do."""
-        start = self._passes + 1
+        begun = self._begun
         self.wake()
         async with self._passed:
-            await self._passed.wait_for(lambda: self._passes > start and self.converged)
+            await self._passed.wait_for(lambda: self._ended > begun and self.converged)
 
     # The loops, each a task of the daemon's
 
@@ -136,16 +155,18 @@ class Reconciler:
         """Make passes for ever."""
         while True:
             self._wake.clear()
+            self._begun += 1
+            begun = self._begun
             wait_s = IDLE_PASS_S
-            if self.desired is not None:
-                try:
-                    wait_s = await self._pass(self.desired)
-                except StreamdError as error:
-                    self.converged = False
-                    log.error("pass.failed", error=str(error))
-                    wait_s = RETRY_PASS_S
+            try:
+                wait_s = await self._pass()
+            except StreamdError as error:
+                self.converged = False
+                log.error("pass.failed", error=str(error))
+                wait_s = RETRY_PASS_S
+            self.passed_at = time.monotonic()
             async with self._passed:
-                self._passes += 1
+                self._ended = begun
                 self._passed.notify_all()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
@@ -168,7 +189,7 @@ class Reconciler:
         async for listings in self.listings.changes():
             self._flows = flows(self._flows, listings)
             now = time.monotonic()
-            for name in listings.keys() - self.listings.errors.keys():
+            for name in (self._alive or {}).keys() - self.listings.errors.keys():
                 job = self._jobs.get(f"server.{name}")
                 if job is not None:
                     self.histories.advanced(job, now)
@@ -183,11 +204,14 @@ class Reconciler:
 
     # One pass
 
-    async def _pass(self, desired: Desired) -> float:
+    async def _pass(self) -> float:
         """Make one pass, and return how long to wait for the next, in seconds."""
         processes = await self._runner.list()
+        # Taken after the wait and used without another, so that all is of one configuration.
+        desired, index = self.desired, self._index
+        if desired is None or index is None:
+            return IDLE_PASS_S
         self._watch(processes)
-        assert self._index is not None, "set with what is desired"  # noqa: S101 - for mypy
         now = time.monotonic()
         clock = datetime.now(UTC)
         self.observed = Observed(
@@ -196,9 +220,7 @@ class Reconciler:
             histories=self.histories.by_process,
             loaded={name: self._state.loaded(name) for name in desired.servers},
         )
-        self._jobs, _ = wanted_jobs(
-            desired, self.observed, self._servers.input_url, now, self._index
-        )
+        self._jobs, _ = wanted_jobs(desired, self.observed, self._servers.input_url, now, index)
         self.histories.judge(processes, self._jobs)
         self.observed = replace(
             self.observed,
@@ -211,7 +233,7 @@ class Reconciler:
             self._servers.input_url,
             now=now,
             clock=clock,
-            index=self._index,
+            index=index,
         )
         # What failed least is started first, so that many that fail cannot starve the others.
         steps = sorted(whole.steps, key=self._failures)
@@ -219,24 +241,31 @@ class Reconciler:
         if todo:
             await self._apply(todo, now)
             return AGAIN_S
-        if any(
-            isinstance(step, Start) and step.process.startswith("target.") for step in whole.steps
-        ):
-            self.converged = False
+        self.converged = not steps and not self._operations and self._servers_run()
+        if any(isinstance(step, Start) and isinstance(step.job, TargetJob) for step in steps):
             return max(AGAIN_S, (self._pace.next_at() or now) - now)
-        self.converged = not self._operations
-        return _wait_s(whole, self._index.auth.next_change(clock), now, clock)
+        return _wait_s(whole, index.auth.next_change(clock), now, clock)
+
+    def _servers_run(self) -> bool:
+        """Tell whether every server runs. A target's receiver is not in our hands."""
+        processes = self.observed.processes
+        return all(
+            name in processes and processes[name].state == "running"
+            for name, job in self._jobs.items()
+            if isinstance(job, ServerJob)
+        )
 
     async def _apply(self, todo: Plan, now: float) -> None:
         self.converged = False
         for step in todo.steps:
             if isinstance(step, Kick):
-                self._kicked_at[step.server, step.client_id] = now
+                self._ended_at[kick_name(step)] = now
             elif isinstance(step, Stop):
                 self.histories.asked_to_end(self.observed.processes[step.process])
             elif isinstance(step, Kill):
                 process = self.observed.processes[step.process]
                 is_target = step.process.startswith("target.")
+                self._ended_at[f"kill.{step.pid}"] = now
                 failure = STALLED if is_target else HANGS
                 self.histories.asked_to_end(process, failure=failure)
         started = time.monotonic()
@@ -254,11 +283,9 @@ class Reconciler:
         """Leave out what is under way, and starts beyond the pace."""
         if isinstance(step, Start) and isinstance(step.job, TargetJob):
             return self._pace.take(now)
-        if isinstance(step, Kick):
-            self._kicked_at = {
-                key: at for key, at in self._kicked_at.items() if now - at < KICK_AGAIN_S
-            }
-            return (step.server, step.client_id) not in self._kicked_at
+        if isinstance(step, Kick | Kill):
+            name = kick_name(step) if isinstance(step, Kick) else f"kill.{step.pid}"
+            return now - self._ended_at.get(name, -END_AGAIN_S) >= END_AGAIN_S
         return step.process not in self._operations
 
     def _watch(self, processes: Mapping[str, ObservedProcess]) -> None:
@@ -274,14 +301,24 @@ class Reconciler:
             del self._seen_at[pid]
             if self.progress is not None:
                 self.progress.forget(pid)
-        alive = {name for name in pids.values() if name.startswith("server.")}
+        self._watch_servers(
+            {
+                name.removeprefix("server."): pid
+                for pid, name in pids.items()
+                if name.startswith("server.")
+            }
+        )
+        self._ended_at = {name: at for name, at in self._ended_at.items() if now - at < END_AGAIN_S}
+
+    def _watch_servers(self, alive: Mapping[str, int]) -> None:
+        """Take the servers that run, with their pids; whoever published on an ended one is gone."""
         if self._alive is None:  # the first pass: what a streamd before this one left
-            self._publishers.keep_servers({name.removeprefix("server.") for name in alive})
-        for name in (self._alive or set()) - alive:
-            server = name.removeprefix("server.")
-            log.warning("server.ended", server=server)
-            self._publishers.server_ended(server)
-            self.listings.server_ended(server)
+            self._publishers.keep_servers(set(alive))
+        for server, pid in (self._alive or {}).items():
+            if alive.get(server) != pid:
+                log.warning("server.ended", server=server)
+                self._publishers.server_ended(server)
+        self.listings.set_running(alive)
         self._alive = alive
 
     def _exited(self, pid: int) -> None:
@@ -318,7 +355,7 @@ class Reconciler:
                 self.histories.advanced(job, now)
             else:
                 suspicious = True
-        self.listings.pace_s = (
+        self.listings.set_pace(
             SUSPICIOUS_S if suspicious else CONNECTING_S if connecting else IDLE_S
         )
         return connecting
@@ -327,7 +364,7 @@ class Reconciler:
         if self.progress is None:
             return frozenset()
         stalled = {
-            name for name in self._alive or () if self.listings.hangs(name.removeprefix("server."))
+            server_process(server) for server in self._alive or () if self.listings.hangs(server)
         }
         for process, job in self._running_targets():
             publisher = self.observed.publishers.get(job.stream)
@@ -341,25 +378,32 @@ class Reconciler:
                 stalled.add(process.name)
         return frozenset(stalled)
 
-    # Servers' operations, in the background
+    # Operations in the background
 
-    def _spawn(self, process: str, operation: Coroutine[Any, Any, None]) -> None:
-        self._operations[process] = asyncio.create_task(
-            self._operate(process, operation), name=process
-        )
+    def _spawn(self, name: str, job: Job | None, operation: Coroutine[Any, Any, None]) -> None:
+        if name in self._operations:
+            operation.close()
+            return
+        self._operations[name] = asyncio.create_task(self._operate(name, job, operation), name=name)
 
-    async def _operate(self, process: str, operation: Coroutine[Any, Any, None]) -> None:
+    async def _operate(
+        self, name: str, job: Job | None, operation: Coroutine[Any, Any, None]
+    ) -> None:
         try:
             await operation
-        except StreamdError as error:
-            job = self._jobs.get(process)
+        except Exception as error:
+            expected = isinstance(error, StreamdError)
+            log.error("operation.failed", name=name, error=str(error), exc_info=not expected)
             if job is not None:
-                self.histories.operation_failed(job, str(error))
-            log.error("server.operation_failed", process=process, error=str(error))
+                said = str(error) if expected else f"an error in streamd: {error!r}"
+                self.histories.not_started(job, said)
         finally:
-            del self._operations[process]
+            del self._operations[name]
             self.listings.ask_soon()
             self.wake()
+
+    def _not_started(self, job: Job, error: str) -> None:
+        self.histories.not_started(job, error, permanent=True)
 
 
 def _wait_s(whole: Plan, window: datetime | None, now: float, clock: datetime) -> float:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import structlog
@@ -55,26 +55,37 @@ class Servers:
         self.quiesced: set[str] = set()
         self.redact: tuple[str, ...] = ()
 
-    async def adopt(self, specs: Mapping[str, ServerSpec]) -> None:
-        """Take these as the servers; engines of unchanged ones are kept.
+    def adopt(self, specs: Mapping[str, ServerSpec], running: Collection[str]) -> list[MediaEngine]:
+        """Take these as the servers, at once; engines of unchanged ones are kept.
 
-        What runs is asked through the engine that it was started from until it is stopped.
+        Args:
+            specs: by name.
+            running: servers whose process runs: what it was started from is asked through its
+                old engine until it is stopped.
+
+        Returns:
+            Engines that are of no use any more, for the caller to close.
         """
-        for name in list(self.engines):
+        unused: list[MediaEngine] = []
+        engines: dict[str, MediaEngine] = {}
+        for name, engine in self.engines.items():
             old, new = self._specs[name], specs.get(name)
             if old == new:
-                continue
-            engine = self.engines.pop(name)
-            if new is None or restart_identity(old) != restart_identity(new):
-                superseded = self._superseded.setdefault(name, engine)
-                if superseded is not engine:
-                    await engine.close()
+                engines[name] = engine
+            elif (
+                name in running
+                and name not in self._superseded
+                and (new is None or restart_identity(old) != restart_identity(new))
+            ):
+                self._superseded[name] = engine
             else:
-                await engine.close()
-        for name, spec in specs.items():
-            if name not in self.engines:
-                self.engines[name] = self._make_engine(spec)
+                unused.append(engine)
+        for name in specs.keys() - engines.keys():
+            engines[name] = self._make_engine(specs[name])
+        self.engines.clear()
+        self.engines.update(engines)
         self._specs = dict(specs)
+        return unused
 
     def running_engine(self, server: str) -> MediaEngine | None:
         """Return the engine through which what runs under this name is asked."""
@@ -84,8 +95,13 @@ class Servers:
         """Return where a server serves `app/stream` to FFmpeg."""
         return self.engines[server].input_url(stream)
 
-    async def test(self, spec: ServerSpec) -> None:
+    async def test(self, spec: ServerSpec, running: Iterable[ServerSpec] | None = None) -> None:
         """Test a spec with the server's own check, without touching what runs.
+
+        Args:
+            spec: what a server shall be started from.
+            running: what runs now: its ports are taken, and will be given up in time. None
+                leaves the ports unchecked, as at a start that may find its servers running.
 
         Raises:
             EngineError: the server would not start from it.
@@ -93,6 +109,8 @@ class Servers:
         engine = self._make_engine(spec)
         try:
             await engine.test()
+            if running is not None:
+                await engine.check_ports(except_for=frozenset(_ports(running)))
         finally:
             await engine.close()
 
@@ -118,12 +136,14 @@ class Servers:
             stop_timeout_s=SERVER_STOP_TIMEOUT_S,
         )
         self.quiesced.discard(name)
+        await self._forget_superseded(name)
         await self._runner.start([spec])
-        self._state.set_loaded(name, reload_identity(job.server))
-        await self._wait_for_answer(engine, job.process)
-        log.info("server.started", server=name, engine=job.server.engine)
+        await asyncio.to_thread(self._state.set_loaded, name, reload_identity(job.server))
+        if await self._answers(engine, job.process):
+            log.info("server.started", server=name, engine=job.server.engine)
 
-    async def _wait_for_answer(self, engine: MediaEngine, process: str) -> None:
+    async def _answers(self, engine: MediaEngine, process: str) -> bool:
+        """Wait until a server answers; False when its process has ended before."""
         deadline = time.monotonic() + ANSWER_TIMEOUT_S
         while True:
             try:
@@ -131,14 +151,15 @@ class Servers:
             except EngineError as error:
                 observed = (await self._runner.list()).get(process)
                 if observed is None or observed.state == "exited":
-                    return  # its exit is judged, with its log, where every exit is
+                    return False  # its exit is judged, with its log, where every exit is
                 if time.monotonic() > deadline:
                     raise EngineError(
-                        f"it runs but does not answer at its API port: {error}"
+                        f"it runs but does not answer at its API port ({error}); see "
+                        f"`streamd logs {process}`"
                     ) from error
                 await asyncio.sleep(_POLL_S)
             else:
-                return
+                return True
 
     async def reload(self, job: ServerJob) -> None:
         """Make a running server take its new files."""
@@ -146,7 +167,9 @@ class Servers:
         await engine.test()
         await engine.write()
         await engine.reload()
-        self._state.set_loaded(job.server.name, reload_identity(job.server))
+        await asyncio.to_thread(
+            self._state.set_loaded, job.server.name, reload_identity(job.server)
+        )
         log.info("server.reloaded", server=job.server.name)
 
     async def stop(self, process: str) -> None:
@@ -164,16 +187,31 @@ class Servers:
                     await _drain(engine)
             except (TimeoutError, StreamdError) as error:
                 log.warning("server.drain_failed", server=name, error=str(error) or "timed out")
-        await self._runner.stop([process])
+        try:
+            await self._runner.stop([process])
+        except StreamdError:
+            self.quiesced.discard(name)
+            raise
+        await self._forget_superseded(name)
+        log.info("server.stopped", server=name)
+
+    async def _forget_superseded(self, name: str) -> None:
+        """Close the engine of a process that has ended or is about to."""
         superseded = self._superseded.pop(name, None)
         if superseded is not None:
             await superseded.close()
-        log.info("server.stopped", server=name)
 
     async def close(self) -> None:
         """Release every engine; the servers run on."""
         for engine in (*self.engines.values(), *self._superseded.values()):
             await engine.close()
+
+
+def _ports(specs: Iterable[ServerSpec]) -> Iterator[int]:
+    for spec in specs:
+        for port in (spec.rtmp, spec.http, spec.srt, spec.webrtc, spec.api):
+            if port is not None:
+                yield port
 
 
 async def _drain(engine: MediaEngine) -> None:

@@ -37,7 +37,8 @@ class State:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._lock: int | None = None
+        self._locks: list[int] = []
+        self._loaded: dict[str, str] = {}
 
     def prepare(self) -> None:
         """Make the directories, private to this user.
@@ -71,23 +72,27 @@ class State:
         Raises:
             SettingsError: another daemon holds them.
         """
-        path = self._settings.state_dir / "lock"
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(descriptor)
-            raise SettingsError(
-                f"another streamd runs on {self._settings.state_dir}; stop it, or give this one "
-                "its own --state-dir and --runtime-dir"
-            ) from error
-        self._lock = descriptor
+        for directory in (self._settings.state_dir, self._settings.runtime_dir):
+            path = directory / "streamd.lock"
+            try:
+                descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            except OSError as error:
+                self.unlock()
+                raise SettingsError(f"{path} cannot be made: {error.strerror}") from error
+            self._locks.append(descriptor)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                self.unlock()
+                raise SettingsError(
+                    f"another streamd runs on {directory}; stop it, or give this one its own "
+                    "--state-dir and --runtime-dir"
+                ) from error
 
     def unlock(self) -> None:
         """Let go of the directories."""
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        while self._locks:
+            os.close(self._locks.pop())
 
     def server_directory(self, server: str) -> Path:
         """Return where a media server keeps its files."""
@@ -109,15 +114,33 @@ class State:
             with contextlib.suppress(OSError):
                 path.replace(set_aside)
         made = ServerSecrets(secrets.token_urlsafe(24), secrets.token_urlsafe(24))
-        write_private(path, json.dumps(asdict(made)))
+        try:
+            write_private(path, json.dumps(asdict(made)))
+        except OSError as error:
+            raise SettingsError(
+                f"{path} cannot be written: {error.strerror}; make room or fix its permissions"
+            ) from error
         return made
 
     def loaded(self, server: str) -> str:
         """Return what a server was last started from or reloaded with; "" when not known."""
-        with contextlib.suppress(OSError):
-            return (self.server_directory(server) / "loaded").read_text(encoding="utf-8")
-        return ""
+        if server not in self._loaded:
+            self._loaded[server] = ""
+            with contextlib.suppress(OSError):
+                path = self.server_directory(server) / "loaded"
+                self._loaded[server] = path.read_text(encoding="utf-8")
+        return self._loaded[server]
 
     def set_loaded(self, server: str, identity: str) -> None:
-        """Remember what a server was last started from or reloaded with."""
+        """Remember what a server was last started from or reloaded with.
+
+        What cannot be written down is remembered until streamd ends, and logged.
+        """
+        self._loaded[server] = identity
+        try:
+            self._write_loaded(server, identity)
+        except OSError as error:
+            log.error("state.not_written", server=server, error=str(error))
+
+    def _write_loaded(self, server: str, identity: str) -> None:
         write_private(self.server_directory(server) / "loaded", identity)

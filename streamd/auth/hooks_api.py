@@ -21,7 +21,7 @@ from aiohttp import web
 from streamd.auth.decide import Decision, Refused
 from streamd.auth.slowdown import Slowdown
 from streamd.engines.base import HookAnswer, HookRequest
-from streamd.errors import ConfigError, Problem
+from streamd.errors import SettingsError
 from streamd.observed import Publisher
 from streamd.status.snapshot import Refusal
 
@@ -102,7 +102,7 @@ class HookServer:
         The old address is given up once the new one is held, so a failure changes nothing.
 
         Raises:
-            ConfigError: the address cannot be listened at.
+            SettingsError: the address cannot be listened at.
         """
         if self._address == (host, port):
             return
@@ -286,11 +286,9 @@ def _is_loopback(address: str | None) -> bool:
     return parsed.is_loopback
 
 
-def _cannot_listen(host: str, port: int, error: OSError) -> ConfigError:
+def _cannot_listen(host: str, port: int, error: OSError) -> SettingsError:
     if error.errno == errno.EADDRINUSE:
         why = "another program uses it; stop that (`ss -tlnp` names it) or choose another port"
     else:
         why = f"{error.strerror or error}; choose another address"
-    return ConfigError(
-        [Problem("", 0, 0, "daemon.hooks", f"streamd cannot listen at {host}:{port}: {why}")]
-    )
+    return SettingsError(f"daemon.hooks: streamd cannot listen at {host}:{port}: {why}")

@@ -108,7 +108,7 @@ def _load(
         source=source.released(),
         files=files,
         directories=directories,
-        secrets=frozenset(reading.references.values) | frozenset(_secrets(config)),
+        secrets=frozenset(reading.references.values) | frozenset(secrets_of(config)),
         hash=_hash(data),
         warnings=tuple(sorted(set(problems))),
         data={name: found for name, found in data.items() if name != "include"},
@@ -216,7 +216,8 @@ def _without(data: Mapping[str, Any], paths: set[DataPath]) -> dict[str, Any]:
 _HOLDERS = (SecretStr, BaseModel, dict, tuple)
 
 
-def _secrets(value: object) -> Iterator[str]:
+def secrets_of(value: object) -> Iterator[str]:
+    """Yield every secret value that a configuration (or a part of one) holds."""
     parts: Iterable[object] = ()
     if isinstance(value, SecretStr):
         yield value.get_secret_value()
@@ -228,7 +229,7 @@ def _secrets(value: object) -> Iterator[str]:
         parts = value
     for part in parts:
         if isinstance(part, _HOLDERS):
-            yield from _secrets(part)
+            yield from secrets_of(part)
 
 
 def _hash(data: Mapping[str, Any]) -> str:

@@ -135,8 +135,11 @@ class MediaEngine(Protocol):
     async def kick(self, stream: str, client_id: str) -> None:
         """Disconnect one publisher. One that is gone already is no error."""
 
-    async def check_ports(self) -> None:
+    async def check_ports(self, *, except_for: frozenset[int] = frozenset()) -> None:
         """Make sure that the ports are free for a server that is about to be started.
+
+        Args:
+            except_for: ports that streamd's own servers hold, and will give up in time.
 
         Raises:
             EngineError: some are not; says which, and who has them where that can be seen.

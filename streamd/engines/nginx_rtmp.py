@@ -168,9 +168,9 @@ class NginxRtmpEngine:
         app, name = names.split(stream)
         await self._api.disconnect(app, name, client_id)
 
-    async def check_ports(self) -> None:
+    async def check_ports(self, *, except_for: frozenset[int] = frozenset()) -> None:
         """See `MediaEngine`."""
-        await asyncio.to_thread(ports.check_free, self._open_ports())
+        await asyncio.to_thread(ports.check_free, self._open_ports(), except_for)
 
     async def probe(self) -> Mapping[str, bool]:
         """See `MediaEngine`."""

@@ -3,7 +3,7 @@
 import asyncio
 import errno
 import socket
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -37,7 +37,7 @@ class OpenPort:
     host: str = "0.0.0.0"  # noqa: S104 - media servers serve everybody
 
 
-def check_free(ports: Sequence[OpenPort]) -> None:
+def check_free(ports: Sequence[OpenPort], except_for: Collection[int] = ()) -> None:
     """Make sure that a server could listen at these ports.
 
     SRS shares its ports with another SRS without a word, so this has to be asked before.
@@ -45,7 +45,11 @@ def check_free(ports: Sequence[OpenPort]) -> None:
     Raises:
         EngineError: some are taken or not allowed; one line for each.
     """
-    complaints = [complaint for port in ports if (complaint := _complaint(port)) is not None]
+    complaints = [
+        complaint
+        for port in ports
+        if port.number not in except_for and (complaint := _complaint(port)) is not None
+    ]
     if complaints:
         raise EngineError("\n".join(complaints))
 

@@ -186,13 +186,13 @@ class SrsEngine:
         """See `MediaEngine`."""
         await self._api.disconnect(client_id)
 
-    async def check_ports(self) -> None:
+    async def check_ports(self, *, except_for: frozenset[int] = frozenset()) -> None:
         """See `MediaEngine`."""
         opened = self._open_ports()
         if not self._spec.rtmp:
             host, number = rtmp_endpoint(self._spec)
             opened.append(OpenPort("api", number, "rtmp", host))
-        await asyncio.to_thread(ports.check_free, opened)
+        await asyncio.to_thread(ports.check_free, opened, except_for)
 
     async def probe(self) -> Mapping[str, bool]:
         """See `MediaEngine`."""

@@ -1,8 +1,10 @@
 """Asks an FFmpeg what it can do: by trying, where a version number would not tell."""
 
 import asyncio
+import contextlib
 import os
 import re
+import signal
 import ssl
 from pathlib import Path
 
@@ -112,6 +114,7 @@ async def _run(
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             pass_fds=pass_fds,
+            start_new_session=True,
         )
     except OSError as error:
         raise FFmpegError(
@@ -126,7 +129,9 @@ async def _run(
         ) from error
     finally:
         if process.returncode is None:
-            process.kill()
+            # The whole session: a wrapper's child would hold the pipe, and this, for ever.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
     assert process.returncode is not None  # noqa: S101 - for mypy: waited for
     return process.returncode, output.decode(errors="replace")

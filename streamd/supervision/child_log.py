@@ -35,11 +35,15 @@ class LineMasker:
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
+        self.redact(secrets)
+        self._rest = b""
+        self._skipping = False
+
+    def redact(self, secrets: Iterable[str]) -> None:
+        """Mask these from now on, and no others."""
         self._secrets = tuple(secrets)
         self._redact = Redactor(self._secrets)
         self._margin = _ENCODED_LENGTH * max(map(len, self._secrets), default=0)
-        self._rest = b""
-        self._skipping = False
 
     def feed(self, data: bytes) -> list[bytes]:
         """Return the lines that `data` completes, each with its line end."""
@@ -206,6 +210,10 @@ class ChildLog:
 
     def handle_error(self) -> None:
         """Lose what could not be handled, and go on."""
+
+    def redact(self, secrets: Iterable[str]) -> None:
+        """Mask these from now on, and no others."""
+        self._masker.redact(secrets)
 
     def write_line(self, text: str) -> None:
         """Add a line that is not the process's own."""

@@ -154,6 +154,16 @@ class StreamdInterface:
                 self.supervisord.remove_process_group(name)
         return "{}"
 
+    @_answering
+    def redact(self, names: str, secrets: str) -> str:
+        """Mask further texts in the logs of processes, from the next line on."""
+        further = json.loads(secrets)
+        for name in json.loads(names):
+            process = self._find(name)
+            if process is not None:
+                process.redact(further)
+        return "{}"
+
     def _start(self, spec: dict[str, Any]) -> int:
         name = spec["name"]
         options = self.supervisord.options

@@ -10,6 +10,7 @@ import os
 import resource
 import signal
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -129,6 +130,13 @@ class SupervisedProcess(Subprocess):
     config: SupervisedConfig
     state: int
     dispatchers: dict[int, ChildLog]
+
+    def redact(self, further: Iterable[str]) -> None:
+        """Mask further texts in its log."""
+        self.config.redact = sorted({*self.config.redact, *further})
+        for log in self.dispatchers.values():
+            log.redact(self.config.redact)
+
     pipes: dict[str, int | None]
 
     def __init__(self, config: SupervisedConfig) -> None:

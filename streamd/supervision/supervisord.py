@@ -226,6 +226,14 @@ class Supervisord:
         """
         await self._call("forget", json.dumps([*names]))
 
+    async def redact(self, names: Sequence[str], secrets: Sequence[str]) -> None:
+        """Mask further texts in the logs of processes that run, from their next line on.
+
+        Raises:
+            SupervisorError: supervisord does not answer.
+        """
+        await self._call("redact", json.dumps([*names]), json.dumps([*secrets]))
+
     async def shutdown(self) -> None:
         """Stop every process at the same time, then supervisord; return when all are gone.
 

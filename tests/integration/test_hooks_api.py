@@ -23,7 +23,7 @@ from streamd.config.models import Daemon
 from streamd.desired import Desired, KeySpec, StreamRule
 from streamd.engines.base import HookAnswer, HookRequest
 from streamd.engines.srs_hooks import answer_srs, parse_srs_hook
-from streamd.errors import ConfigError
+from streamd.errors import SettingsError
 from streamd.observed import Publisher
 from tests.support.media import publisher
 from tests.support.ports import free_port, free_ports
@@ -367,7 +367,7 @@ async def test_a_port_that_is_taken_is_named(endpoint: Endpoint) -> None:
         on_admitted=lambda _: None,
         on_gone=lambda *_: None,
     )
-    with pytest.raises(ConfigError, match=r"daemon\.hooks: .*127\.0\.0\.1.*another program"):
+    with pytest.raises(SettingsError, match=r"daemon\.hooks: .*127\.0\.0\.1.*another program"):
         await second.start("127.0.0.1", endpoint.port)
     port = free_port()
     await second.start("127.0.0.1", port)
@@ -393,7 +393,7 @@ async def test_a_move_that_fails_leaves_it_where_it_is(
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        with pytest.raises(ConfigError):
+        with pytest.raises(SettingsError):
             await endpoint.server.start("127.0.0.1", taken.getsockname()[1])
     assert await post(client, endpoint.url(), hook(secret=SECRET)) == YES
 

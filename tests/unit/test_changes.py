@@ -46,6 +46,8 @@ def running(*names: str) -> Observed:
     return Observed(processes, {"live/a": live})
 
 
+LIVE = frozenset({"live/a"})
+ALL = frozenset({"target.t1", "target.t2", "target.t3", "target.t4"})
 ALL_LIVE = running("target.t1", "target.t2", "target.t3", "target.t4")
 
 
@@ -67,7 +69,11 @@ def test_everything_is_new_when_nothing_is_applied() -> None:
 def test_an_edited_live_target_restarts_and_its_key_is_not_shown() -> None:
     edited = {**desired().targets, "t1": target("t1", "rtmp://x/app/OTHERSECRET")}
     found = changed(desired(targets=edited))
-    assert found == (Change("target", "t1", "restart", ("url or key",), Touched(targets=1)),)
+    assert found == (
+        Change(
+            "target", "t1", "restart", ("url or key",), Touched(targets=frozenset({"target.t1"}))
+        ),
+    )
     assert str(found[0]) == "! target t1: restart (url or key); 1 live target"
     assert "SECRET" not in repr(found)
 
@@ -80,21 +86,21 @@ def test_an_edited_target_that_is_not_live_is_updated() -> None:
 
 def test_a_removed_key_puts_its_publishers_off_and_an_added_one_nobody() -> None:
     removed = changed(desired(keys={}))
-    assert removed == (Change("key", "studio", "remove", (), Touched(publishers=1)),)
+    assert removed == (Change("key", "studio", "remove", (), Touched(LIVE, targets=ALL)),)
     added = changed(desired(keys={"studio": STUDIO, "new": KeySpec("new", "b" * 64)}))
     assert added == (Change("key", "new", "create", (), Touched()),)
 
 
 def test_a_server_says_whether_it_restarts_and_whom_it_drops() -> None:
     port = changed(desired(servers={"main": replace(SERVER, rtmp=1936)}))
-    assert port == (Change("server", "main", "restart", ("listen.rtmp",), Touched(1, 3, 4)),)
+    assert port == (Change("server", "main", "restart", ("listen.rtmp",), Touched(LIVE, 3, ALL)),)
     fragment = changed(desired(servers={"main": replace(SERVER, hls_fragment_s=4.0)}))
     assert fragment == (Change("server", "main", "update", ("hls.fragment",), Touched()),)
 
 
 def test_another_ffmpeg_restarts_every_live_target() -> None:
     assert changed(desired(ffmpeg="/other")) == (
-        Change("daemon", "ffmpeg", "restart", ("ffmpeg",), Touched(targets=4)),
+        Change("daemon", "ffmpeg", "restart", ("ffmpeg",), Touched(targets=ALL)),
     )
 
 
@@ -121,3 +127,16 @@ def test_disabling_counts_as_stopping() -> None:
     disabled = {name: replace(spec, enabled=False) for name, spec in desired().targets.items()}
     with pytest.raises(PlanRefusedError):
         guard(changed(desired(targets=disabled)), live=5, max_stop=0.5)
+
+
+def test_the_guard_counts_what_hangs_on_a_publisher_and_nothing_twice() -> None:
+    gone = changed(desired(keys={}, rules={}, targets={"t4": target("t4")}))
+    with pytest.raises(PlanRefusedError, match="stop 5 of 5"):
+        guard(gone, live=5, max_stop=0.5)
+
+
+def test_an_edit_that_changes_no_running_job_touches_nothing() -> None:
+    shown = {**desired().targets, "t1": replace(target("t1"), platform="youtube")}
+    assert changed(desired(targets=shown)) == (
+        Change("target", "t1", "update", ("platform",), Touched()),
+    )

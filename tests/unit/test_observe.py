@@ -1,5 +1,7 @@
 """Who publishes, and what has stalled."""
 
+import math
+
 from streamd.engines.base import LiveStream
 from streamd.observe import (
     CONNECT_S,
@@ -69,11 +71,15 @@ def test_a_key_in_the_name_does_not_make_a_second_stream() -> None:
     assert set(found.publishers) == {"live/a"}
 
 
-def test_a_flow_keeps_the_time_of_its_last_advance() -> None:
+def test_a_flow_is_dated_by_the_listing_before_its_advance() -> None:
     first = flows({}, listing(1.0, listed("c1", bytes_in=10)))
     second = flows(first, listing(2.0, listed("c1", bytes_in=10)))
     third = flows(second, listing(3.0, listed("c1", bytes_in=11)))
-    assert [f["main", "c1"].advanced_at for f in (first, second, third)] == [1.0, 1.0, 3.0]
+    assert [f["main", "c1"].advanced_at for f in (first, second, third)] == [
+        -math.inf,
+        -math.inf,
+        2.0,
+    ]
 
 
 def test_media_that_stands_still_while_its_input_goes_on_has_stalled() -> None:
