@@ -100,7 +100,9 @@ class Histories:
         lines = tail(self._log_dir / log_file_name(process.name), _LAST_LINES)
         if isinstance(job, ServerJob):
             said = lines[-1].strip()[-_LAST_LINE_LENGTH:] if lines else "its log is empty"
-            return Failure(process.started_at, f"{_ended(process)}: {said}")
+            killed = process.exit_status is not None and process.exit_status < 0
+            ended = _ended(process)
+            return Failure(process.started_at, ended if killed else f"{ended}: {said}")
         found = last_error("\n".join(lines), job.input_url)
         if found is None:
             return Failure(process.started_at, f"FFmpeg {_ended(process)}")

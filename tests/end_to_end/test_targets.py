@@ -218,3 +218,17 @@ targets: {{t1: {{stream: lot/cam, url: "{platform.url("in/cam")}"}}}}
         daemon.wait_for_state("targets", "t1", "live")
         pid = daemon.pids()["targets.t1"]
         assert SECRET not in Path(f"/proc/{pid}/cmdline").read_text()
+
+
+def test_a_publisher_that_freezes_stalls_no_target(daemon: Streamd, platform: Receiver) -> None:
+    daemon.write(daemon.head() + BASE + targets(platform, "t1"))
+    daemon.start()
+    with publisher(daemon.url("live/show")) as encoder:
+        daemon.wait_for_state("targets", "t1", "live")
+        encoder.freeze()
+        wait_until_sync(
+            lambda: daemon.state("streams", "live/show") == "idle",
+            timeout=90,
+            what="the server to give the publisher up",
+        )
+    assert "process.killed" not in daemon.log
