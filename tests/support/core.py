@@ -12,9 +12,10 @@ from typing import Any
 
 from streamd.auth.sessions import Sessions
 from streamd.config.models import Daemon
-from streamd.desired import Desired, StreamRule, TargetSpec
+from streamd.desired import Desired, ServerSpec, StreamRule, TargetSpec
 from streamd.ffmpeg.argv import FFmpegBinary
 from streamd.ffmpeg.progress import PID_BASE, ProgressReceiver
+from streamd.jobs import ServerJob
 from streamd.observed import Publisher
 from streamd.publishers import Publishers
 from streamd.reconcile import Reconciler
@@ -80,6 +81,7 @@ class Core:
         )
         self.reconciler.applier.ffmpeg = FFMPEG
         self.engines.on_gone = self.reconciler.gone
+        self._specs: dict[str, ServerSpec] = {}
         self._progress_port = free_port()
         self.reconciler.progress = ProgressReceiver("127.0.0.1", self._progress_port)
         self.reconciler.progress.open()
@@ -95,6 +97,12 @@ class Core:
         for engine in self.servers.adopt(wanted.servers, running):
             await engine.close()
         self.reconciler.desire(wanted)
+
+    async def start_server(self, spec: ServerSpec = SERVER) -> None:
+        """Start one more server, without the loop."""
+        self._specs[spec.name] = spec
+        self.servers.adopt(self._specs, self._specs)
+        await self.servers.start(ServerJob(f"server.{spec.name}", spec))
 
     def publish(self, stream: str = "live/a", client_id: str = "c1", server: str = "main") -> None:
         """Let somebody publish, as the server's listing and its hook tell."""
