@@ -6,7 +6,7 @@ merged here, by pure functions with the time as an argument.
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from streamd.engines.base import LiveStream
 from streamd.observed import Publisher
@@ -22,6 +22,9 @@ CONNECT_S = 30.0
 
 INPUT_LAG_S = 3.6
 """An input that stops may seem to go on for so long, because SRS counts its bytes every 3 s."""
+
+SILENCE_S = 3.3
+"""A counter that stood still over listings of so long is a publisher that sent nothing."""
 
 INPUT_ALIVE_S = 8.0
 """An input counts as live when it advanced within this time: twice what its counter may lag."""
@@ -105,13 +108,15 @@ def _may_come(admission: Admission, listing: Listing | None) -> bool:
 class Flow:
     """How far a stream's input came, and the time (monotonic) after which that last advanced.
 
-    An advance lies somewhere between two listings; `advanced_at` is the earlier one. It is
-    -infinity until an advance was seen.
+    An advance lies somewhere between two listings; `advanced_at` is the earlier one and `seen_at`
+    the later. `resumed_at` is when it last went on after a silence. Both begin at -infinity.
     """
 
     bytes_in: int
     advanced_at: float = -math.inf
     listed_at: float = 0.0
+    seen_at: float = 0.0
+    resumed_at: float = -math.inf
 
 
 def flows(
@@ -125,11 +130,21 @@ def flows(
             last = before.get(key)
             if last is not None and listing.asked_at <= last.listed_at:
                 after[key] = last
-            elif last is not None and stream.bytes_in > last.bytes_in:
-                after[key] = Flow(stream.bytes_in, last.listed_at, listing.asked_at)
+            elif last is None:
+                after[key] = Flow(
+                    stream.bytes_in, listed_at=listing.asked_at, seen_at=listing.asked_at
+                )
+            elif stream.bytes_in <= last.bytes_in:
+                after[key] = replace(last, bytes_in=stream.bytes_in, listed_at=listing.asked_at)
             else:
-                advanced_at = last.advanced_at if last is not None else -math.inf
-                after[key] = Flow(stream.bytes_in, advanced_at, listing.asked_at)
+                was_silent = last.listed_at - last.seen_at > SILENCE_S
+                after[key] = Flow(
+                    stream.bytes_in,
+                    advanced_at=last.listed_at,
+                    listed_at=listing.asked_at,
+                    seen_at=listing.asked_at,
+                    resumed_at=listing.asked_at if was_silent else last.resumed_at,
+                )
     return after
 
 
@@ -145,6 +160,7 @@ def is_stalled(started_at: float, advanced_at: float | None, flow: Flow | None, 
     if flow is None or now - flow.advanced_at > INPUT_ALIVE_S:
         return False
     if advanced_at is None:
-        return now - started_at >= CONNECT_S
+        return now - max(started_at, flow.resumed_at) >= CONNECT_S
     went_on = flow.advanced_at - advanced_at >= INPUT_LAG_S
-    return went_on and now - advanced_at >= STALL_S
+    # After a silence of its publisher a target gets the time anew.
+    return went_on and now - max(advanced_at, flow.resumed_at) >= STALL_S

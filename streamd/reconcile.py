@@ -285,6 +285,8 @@ class Reconciler:
             return self._pace.take(now)
         if isinstance(step, Kick | Kill):
             name = kick_name(step) if isinstance(step, Kick) else f"kill.{step.pid}"
+            if isinstance(step, Kill) and step.process in self._operations:
+                return False  # its start says itself when it takes too long
             return now - self._ended_at.get(name, -END_AGAIN_S) >= END_AGAIN_S
         return step.process not in self._operations
 

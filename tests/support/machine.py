@@ -173,11 +173,16 @@ def _booted(root: Path, nspawn: "subprocess.Popen[bytes]", console: Path) -> Mac
         return next(iter(map(int, children.read_text().split())), 0)
 
     booted = Machine(root, wait_until_sync(leader, what="the container's first process"))
-    wait_until_sync(
-        lambda: booted.run("systemctl", "is-active", "bare.target", check=False) == "active\n",
-        timeout=90,
-        what="systemd to boot",
-    )
+    try:
+        wait_until_sync(
+            lambda: booted.run("systemctl", "is-active", "bare.target", check=False) == "active\n",
+            timeout=90,
+            what="systemd to boot",
+        )
+    except TimeoutError as error:
+        said = booted.run("systemctl", "--no-pager", "list-jobs", check=False)
+        log = console.read_text(errors="replace")[-2000:]
+        raise AssertionError(f"systemd did not boot:\n{said}\n{log}") from error
     return booted
 
 

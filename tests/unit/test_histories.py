@@ -167,7 +167,7 @@ def test_a_process_that_could_not_be_started_says_why(histories: Histories) -> N
 
 @pytest.mark.parametrize(
     ("status", "said"),
-    [(3, "ended with status 3"), (-9, "was ended by signal 9"), (None, "ended")],
+    [(3, "ended with status 3"), (None, "ended")],
 )
 def test_a_server_says_how_it_ended_and_what_it_said_last(
     histories: Histories, tmp_path: Path, status: int | None, said: str
@@ -175,6 +175,12 @@ def test_a_server_says_how_it_ended_and_what_it_said_last(
     (tmp_path / log_file_name("server.main")).write_text("first\nbind failed\n")
     found = judge(histories, run(MAIN, status=status), job=MAIN)
     assert found.last_error == f"{said}: bind failed"
+
+
+def test_a_server_that_was_killed_said_nothing_of_it(histories: Histories, tmp_path: Path) -> None:
+    (tmp_path / log_file_name("server.main")).write_text("first\nan hour ago\n")
+    found = judge(histories, run(MAIN, status=-9), job=MAIN)
+    assert found.last_error == "was ended by signal 9"
 
 
 def test_a_server_without_a_log_says_so(histories: Histories) -> None:
