@@ -153,12 +153,12 @@ def test_a_target_sends_by_srt_and_shows_nobody_its_passphrase(server: Server) -
     server.write(f"{KEYS}{STREAMS}targets: {{out: {{stream: show, url: '{url}'}}}}\n")
     with publisher(server.url("publish", "rtmp")), ThreadPoolExecutor(1) as listener:
         frames = listener.submit(
-            decoded_frames, f"{place}?mode=listener&passphrase={passphrase}", frames=90
+            decoded_frames, f"{place}?mode=listener&passphrase={passphrase}", frames=240, timeout=60
         )
         server.daemon.wait_for_state("targets", "out", "live")
         pid = server.daemon.pids()["targets.out"]
         assert passphrase not in Path(f"/proc/{pid}/cmdline").read_text()
-        assert frames.result() == 90
+        assert frames.result() == 240
     shown = str(server.daemon.status()) + server.daemon.log
     assert passphrase not in shown + server.daemon.cli("logs", "out", "--lines=1000").stdout
 

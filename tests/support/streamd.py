@@ -96,7 +96,8 @@ servers:
         if self.process.poll() is not None:
             raise RuntimeError(f"streamd exited with {self.process.returncode}:\n{self.log}")
         with contextlib.suppress(OSError):
-            return bool(self.status()["servers"]["main"]["state"] == "running")
+            servers = self.status()["servers"]
+            return bool(servers.get("main", {}).get("state") == "running")
         return False
 
     def status(self) -> dict[str, Any]:
