@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 VENV := .venv
 RUN := $(VENV)/bin/python -m
-WORKERS ?= 4
+WORKERS ?= 3
 
 .PHONY: demo test lint bench docs packages clean
 

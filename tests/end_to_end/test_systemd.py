@@ -72,7 +72,11 @@ def on_air(booted: Machine) -> Iterator["subprocess.Popen[bytes]"]:
         stdin=subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        wait_until_sync(lambda: is_live(booted), timeout=60)
+        try:
+            wait_until_sync(lambda: is_live(booted), timeout=120)
+        except TimeoutError as error:
+            said = booted.run("journalctl", "-u", "streamd", "--no-pager", "-n", "30")
+            raise AssertionError(f"{status(booted)}\n{said}") from error
         yield encoder
     finally:
         encoder.kill()

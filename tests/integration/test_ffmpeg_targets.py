@@ -218,9 +218,9 @@ def test_a_stream_that_is_not_there_is_named(
         )
         with spawned(spec) as process:
             process.wait()
-            error = last_error(process.log())
+            error = last_error(process.log(), source.url("live/nobody"))
     assert error is not None
-    assert "the media server" in error.message
+    assert "the media server" in error.message, process.log()
 
 
 @pytest.mark.parametrize("trusted", [True, False])
