@@ -170,7 +170,12 @@ def _booted(root: Path, nspawn: "subprocess.Popen[bytes]", console: Path) -> Mac
 
     def leader() -> int:
         assert nspawn.poll() is None, console.read_text(errors="replace")
-        return next(iter(map(int, children.read_text().split())), 0)
+        # The first child only prepares the container; the one that becomes its init is meant.
+        for child in children.read_text().split():
+            with contextlib.suppress(OSError):
+                if Path(f"/proc/{child}/comm").read_text() in ("systemd\n", "init\n"):
+                    return int(child)
+        return 0
 
     booted = Machine(root, wait_until_sync(leader, what="the container's first process"))
     try:
