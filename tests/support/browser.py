@@ -36,7 +36,9 @@ _FLAGS = (
     "--autoplay-policy=no-user-gesture-required",
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
-    "--allow-loopback-in-peer-connection",  # so that no other network is needed
+    # One local address, the one that leads to the server: SRS answers from the address that leads
+    # back, so that on a machine with several the packets to the others are lost.
+    "--webrtc-ip-handling-policy=default_public_interface_only",
     "--remote-debugging-pipe",
 )
 
