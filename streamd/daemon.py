@@ -17,6 +17,7 @@ from streamd import __version__
 from streamd.auth.decide import AuthIndex, Decision, decide_publish
 from streamd.auth.hooks_api import HookServer
 from streamd.auth.sessions import Sessions
+from streamd.config.addresses import progress_address, split_address
 from streamd.config.models import Daemon as DaemonModel
 from streamd.config.watch import ConfigWatcher
 from streamd.configuration import Accepted, Configuration
@@ -232,7 +233,7 @@ class Daemon:
         except StreamdError:
             if progress is not None and old is not None:
                 progress.close()
-                await self._hooks.start(*_host_and_port(old.hooks))
+                await self._hooks.start(*split_address(old.hooks))
             raise
         if progress is not None:
             before = self._reconciler.progress
@@ -242,11 +243,10 @@ class Daemon:
 
     async def _hooks_at(self, address: str) -> ProgressReceiver:
         """Move the hook endpoint, and return a receiver of progress beside it."""
-        host, port = _host_and_port(address)
-        progress = ProgressReceiver(host, port)
+        progress = ProgressReceiver(*split_address(progress_address(address)))
         progress.open()
         try:
-            await self._hooks.start(host, port)
+            await self._hooks.start(*split_address(address))
         except StreamdError:
             progress.close()
             raise
@@ -382,11 +382,6 @@ class Daemon:
             applied = self._configuration.applied
             if applied is not None and not self._status.port:
                 await self._serve_status(None, applied.desired.daemon)
-
-
-def _host_and_port(address: str) -> tuple[str, int]:
-    host, _, port = address.rpartition(":")
-    return host, int(port)
 
 
 async def _keep(name: str, loop: Callable[[], Awaitable[None]]) -> None:

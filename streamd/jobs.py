@@ -27,7 +27,8 @@ class TargetJob:
         output_url: the whole address with its key, placeholders filled.
         publisher: client id of the publisher; another publisher makes it another job.
         ffmpeg: path of the binary.
-        progress: HOST:PORT that progress is reported to (UDP).
+        progress: HOST:PORT of the hooks, beside which progress is heard
+            (`streamd.config.addresses.progress_address`).
     """
 
     process: str

@@ -20,6 +20,7 @@ from aiohttp import web
 
 from streamd.auth.decide import Decision, Refused
 from streamd.auth.slowdown import Slowdown
+from streamd.config.addresses import join_address
 from streamd.engines.base import HookAnswer, HookRequest
 from streamd.errors import SettingsError
 from streamd.observed import Publisher
@@ -107,7 +108,7 @@ class HookServer:
         if self._address == (host, port):
             return
         runner = self._runner or await self._make_runner()
-        site = web.TCPSite(runner, host.strip("[]"), port)
+        site = web.TCPSite(runner, host, port)
         try:
             await site.start()
         except OSError as error:
@@ -291,4 +292,6 @@ def _cannot_listen(host: str, port: int, error: OSError) -> SettingsError:
         why = "another program uses it; stop that (`ss -tlnp` names it) or choose another port"
     else:
         why = f"{error.strerror or error}; choose another address"
-    return SettingsError(f"daemon.hooks: streamd cannot listen at {host}:{port}: {why}")
+    return SettingsError(
+        f"daemon.hooks: streamd cannot listen at {join_address(host, port)}: {why}"
+    )

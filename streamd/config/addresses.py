@@ -1,5 +1,6 @@
-"""The addresses that targets send to, taken apart."""
+"""Addresses taken apart: URLs that targets send to, and HOST:PORT that the daemon listens at."""
 
+import ipaddress
 import re
 from dataclasses import dataclass, field
 
@@ -71,6 +72,30 @@ def parse_address(url: str) -> Address:
         match["query"] or "",
         match["user"] or "",
     )
+
+
+def split_address(text: str) -> tuple[str, int]:
+    """Split HOST:PORT, as `fields.Address` lets it through; the host comes without brackets."""
+    host, _, port = text.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def join_address(host: str, port: int) -> str:
+    """Return HOST:PORT, an IPv6 host in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def progress_address(hooks: str) -> str:
+    """Return where FFmpegs report to (UDP) when the hooks are served at HOST:PORT.
+
+    That is the same port, always on IPv4: a report tells its process by the IPv4 address that it
+    is sent from, and a name may mean an IPv6 address first.
+    """
+    host, port = split_address(hooks)
+    try:
+        return join_address(str(ipaddress.IPv4Address(host)), port)
+    except ValueError:
+        return join_address("127.0.0.1", port)
 
 
 def has_blank(text: str) -> bool:

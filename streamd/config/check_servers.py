@@ -4,6 +4,7 @@ import ipaddress
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from streamd.config.addresses import progress_address, split_address
 from streamd.config.data_path import DataPath
 from streamd.config.fields import write_duration
 from streamd.config.models import Config, Server
@@ -60,19 +61,13 @@ def check_servers(
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a host, as in an address, is this machine alone."""
+    """Tell whether a host, an IPv6 one without brackets, is this machine alone."""
     if host == "localhost":
         return True
     try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
+        return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def split_address(address: str) -> tuple[str, int]:
-    """Split HOST:PORT."""
-    host, _, port = address.rpartition(":")
-    return host, int(port)
 
 
 def _daemon(config: Config, source: Source) -> Iterator[Problem]:
@@ -95,6 +90,7 @@ def _listeners(config: Config, engines: Mapping[str, EngineName | None]) -> Iter
     yield _Listener(("daemon", "status"), "TCP", _numeric(host), port)
     host, port = split_address(config.daemon.hooks)
     yield _Listener(("daemon", "hooks"), "TCP", _numeric(host), port)
+    host, port = split_address(progress_address(config.daemon.hooks))
     yield _Listener(("daemon", "hooks"), "UDP", _numeric(host), port)
     for name, server in config.servers.items():
         # Not knowing the engine, count the ports that both open.
@@ -106,7 +102,6 @@ def _listeners(config: Config, engines: Mapping[str, EngineName | None]) -> Iter
 
 
 def _numeric(host: str) -> str:
-    host = host.strip("[]")
     if host in ("0.0.0.0", "::", ""):  # noqa: S104 - compared with, never listened on
         return _EVERY_ADDRESS
     return _LOOPBACK if host == "localhost" else host

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from streamd.desired import ServerSpec
 from streamd.engines.base import ServerSecrets
-from streamd.engines.quoting import quoted
+from streamd.engines.quoting import quoted, quoted_url
 from streamd.errors import EngineError
 
 _CONNECTIONS = 16_384
@@ -73,7 +73,7 @@ def _rtmp(spec: ServerSpec, directory: Path, secrets: ServerSecrets) -> tuple[st
 def _application(
     app: str, spec: ServerSpec, directory: Path, secrets: ServerSecrets
 ) -> tuple[str, ...]:
-    hook = quoted(f"http://{spec.hooks}/{secrets.hook_path}/{spec.name}", "the hook address")
+    hook = quoted_url(f"http://{spec.hooks}/{secrets.hook_path}/{spec.name}", "the hook address")
     return (
         f"        application {quoted(app, 'the app')} {{",
         "            live on;",

@@ -7,6 +7,7 @@ from streamd.errors import EngineError
 # Both servers quote with `"`. What could end the quotes, start a variable of nginx's or a
 # placeholder of SRS's file names ([app]) is refused, so that neither's escapes are relied on.
 _PLAIN = re.compile(r"[^\x00-\x1f\x7f\"'\\$#;{}\[\]]+")
+_IPV6_HOST = re.compile(r"//\[([0-9A-Fa-f:.]+)\]")
 
 
 def quoted(value: object, what: str) -> str:
@@ -26,3 +27,9 @@ def quoted(value: object, what: str) -> str:
             "use letters, digits, spaces and /._-+=@,:~%?&"
         )
     return f'"{text}"'
+
+
+def quoted_url(url: str, what: str) -> str:
+    """Return a URL as one quoted word: as `quoted`, with an IPv6 host in its brackets."""
+    quoted(_IPV6_HOST.sub(r"//\1", url, count=1), what)
+    return f'"{url}"'

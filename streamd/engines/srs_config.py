@@ -7,7 +7,7 @@ from pathlib import Path
 
 from streamd.desired import ServerSpec
 from streamd.engines.base import ServerSecrets
-from streamd.engines.quoting import quoted
+from streamd.engines.quoting import quoted, quoted_url
 from streamd.errors import EngineError
 
 API_USER = "streamd"
@@ -134,7 +134,7 @@ def _webrtc(spec: ServerSpec) -> tuple[str, ...]:
 
 
 def _vhost(spec: ServerSpec, directory: Path, secrets: ServerSecrets) -> tuple[str, ...]:
-    hook = quoted(f"http://{spec.hooks}/{secrets.hook_path}/{spec.name}", "the hook address")
+    hook = quoted_url(f"http://{spec.hooks}/{secrets.hook_path}/{spec.name}", "the hook address")
     return (
         "vhost __defaultVhost__ {",
         "    tcp_nodelay on;",

@@ -6,6 +6,7 @@ Options, presets and the concat format are FFmpeg's own: https://ffmpeg.org/ffmp
 from dataclasses import dataclass
 from urllib.parse import unquote
 
+from streamd.config.addresses import progress_address
 from streamd.errors import FFmpegError
 from streamd.jobs import TargetJob
 from streamd.supervision.process import PID_ADDRESS, ProcessSpec
@@ -103,7 +104,7 @@ def target_process(
             binary.path,
             *("-hide_banner", "-nostdin", "-loglevel", "level+warning"),
             *("-nostats", "-stats_period", "1"),
-            *("-progress", f"udp://{job.progress}?localaddr={PID_ADDRESS}"),
+            *("-progress", f"udp://{progress_address(job.progress)}?localaddr={PID_ADDRESS}"),
             *source.arguments,
             *("-map", "0:v:0?", "-map", "0:a:0?", "-c", "copy"),
             *("-max_interleave_delta", str(_INTERLEAVE_US)),

@@ -15,6 +15,7 @@ from typing import TypeVar
 import structlog
 from aiohttp import web
 
+from streamd.config.addresses import split_address
 from streamd.errors import SettingsError
 from streamd.status import metrics
 from streamd.status.page import CONTENT_SECURITY_POLICY, page
@@ -109,7 +110,7 @@ class StatusServer:
 
     async def _moved(self, address: str, connections: "_Connections") -> asyncio.Server:
         # The old address may include the new one, as 0.0.0.0:2022 does 127.0.0.1:2022.
-        overlaps = self._listener is not None and _port_of(address) == self.port
+        overlaps = self._listener is not None and split_address(address)[1] == self.port
         if overlaps:
             self._stop_listening()
         try:
@@ -261,15 +262,11 @@ def _presented(authorization: str) -> bytes:
     return b""
 
 
-def _port_of(address: str) -> int:
-    return int(address.rpartition(":")[2])
-
-
 async def _listen(address: str, connections: _Connections) -> asyncio.Server:
-    host = address.rpartition(":")[0].strip("[]")
+    host, port = split_address(address)
     loop = asyncio.get_running_loop()
     try:
-        return await loop.create_server(connections, host, _port_of(address), reuse_address=True)
+        return await loop.create_server(connections, host, port, reuse_address=True)
     except socket.gaierror as error:
         raise SettingsError(f"daemon.status: {host!r} is not a known host; use an IP") from error
     except OSError as error:

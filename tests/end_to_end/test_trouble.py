@@ -7,9 +7,11 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
+
 from tests.support.media import publisher
 from tests.support.ports import free_port
-from tests.support.receiver import Receiver
+from tests.support.receiver import Receiver, has_ipv6
 from tests.support.streamd import SECRET, Streamd
 from tests.support.waiting import wait_until_sync
 
@@ -136,3 +138,16 @@ def test_a_busy_status_port_keeps_no_media_off_the_air(daemon: Streamd) -> None:
             wait_until_sync(lambda: "publisher.admitted" in daemon.log)
             assert encoder.alive()
     wait_until_sync(lambda: is_ready(daemon), timeout=60)
+
+
+def test_hooks_on_ipv6_let_publishers_in_and_targets_are_heard(
+    daemon: Streamd, platform: Receiver
+) -> None:
+    if not has_ipv6():
+        pytest.skip("this machine has no IPv6")
+    target = f"targets: {{t1: {{stream: show, url: '{platform.url('in/k')}'}}}}\n"
+    head = daemon.head().replace(f"127.0.0.1:{daemon.hooks}", f"[::1]:{daemon.hooks}")
+    daemon.write(head + BASE + target)
+    daemon.start()
+    with publisher(daemon.url("live/show")):
+        daemon.wait_for_state("targets", "t1", "live")

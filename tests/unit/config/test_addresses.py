@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamd.config.addresses import Address, AddressError, fill, parse_address
+from streamd.config.addresses import (
+    Address,
+    AddressError,
+    fill,
+    join_address,
+    parse_address,
+    progress_address,
+    split_address,
+)
 
 
 @pytest.mark.parametrize(
@@ -44,6 +52,33 @@ def test_it_is_known_what_sending_publishes(url: str, published: str | None) -> 
 def test_placeholders_are_filled() -> None:
     assert fill("rtmp://h/{app}/{stream}-{stream}", "a/b/c") == "rtmp://h/a/b/c-c"
     assert fill("no {other}", "a/b") == "no {other}"
+
+
+@pytest.mark.parametrize(
+    ("text", "host"),
+    [("127.0.0.1:2023", "127.0.0.1"), ("[::1]:2023", "::1"), ("a-b.example:2023", "a-b.example")],
+)
+def test_an_address_to_listen_at_is_split_and_joined(text: str, host: str) -> None:
+    assert split_address(text) == (host, 2023)
+    assert join_address(host, 2023) == text
+
+
+@given(st.ip_addresses().map(str), st.integers(1, 65535))
+def test_what_is_joined_is_split_again(host: str, port: int) -> None:
+    assert split_address(join_address(host, port)) == (host, port)
+
+
+@pytest.mark.parametrize(
+    ("hooks", "progress"),
+    [
+        ("127.0.0.1:2023", "127.0.0.1:2023"),
+        ("127.0.0.2:9", "127.0.0.2:9"),
+        ("[::1]:2023", "127.0.0.1:2023"),
+        ("localhost:2023", "127.0.0.1:2023"),
+    ],
+)
+def test_progress_is_heard_beside_the_hooks_on_ipv4(hooks: str, progress: str) -> None:
+    assert progress_address(hooks) == progress
 
 
 @given(st.text() | st.text("rtmps:/@[]?#h1{}").map("rtmp://{}".format))

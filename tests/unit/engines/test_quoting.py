@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamd.engines.quoting import quoted
+from streamd.engines.quoting import quoted, quoted_url
 from streamd.errors import EngineError
 
 
@@ -20,6 +20,13 @@ def test_what_a_configuration_could_trip_over_is_refused_by_name(character: str)
 def test_nothing_is_refused() -> None:
     with pytest.raises(EngineError):
         quoted("", "the hook path")
+
+
+def test_only_the_host_of_a_url_may_be_in_brackets() -> None:
+    assert quoted_url("http://[::1]:2023/x", "it") == '"http://[::1]:2023/x"'
+    for url in ("http://[app]:2023/x", "http://[::1]:2023/[app]", "http://[::1]/[::1]", "[::1]"):
+        with pytest.raises(EngineError, match="it"):
+            quoted_url(url, "it")
 
 
 @given(st.text())
