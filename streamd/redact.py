@@ -22,18 +22,27 @@ class Redactor:
 
     Occurrences that overlap are masked whole. A secret of fewer than 4 characters is masked only
     where no letter or digit touches it, so that a key `a` does not blot out every log.
+
+    Args:
+        secrets: the texts that never come out.
+        patterns: regular expressions; what the first group of each takes is masked too.
     """
 
-    def __init__(self, secrets: Iterable[str]) -> None:
+    def __init__(self, secrets: Iterable[str], patterns: Iterable[str] = ()) -> None:
         longest_first = sorted({text for text in secrets if text}, key=lambda t: (-len(t), t))
         alternatives = "|".join(map(_occurrence, longest_first))
         # The lookahead is tried at every position, so an overlapping secret is seen as well.
         self._pattern = re.compile(f"(?=({alternatives}))") if alternatives else None
+        self._around = tuple(map(re.compile, patterns))
 
     def __call__(self, text: str) -> str:
         """Return `text` with `***` for each secret in it, and for what follows any `secret=`."""
         masked = self._without_known(text)
-        return _PRESENTED.sub(MASK, masked) if "secret=" in masked else masked
+        if "secret=" in masked:
+            masked = _PRESENTED.sub(MASK, masked)
+        for pattern in self._around:
+            masked = pattern.sub(_without_group, masked)
+        return masked
 
     def _without_known(self, text: str) -> str:
         if self._pattern is None:
@@ -48,6 +57,11 @@ class Redactor:
             masked = True
             done = max(done, end)
         return "".join((*parts, text[done:])) if parts else text
+
+
+def _without_group(match: re.Match[str]) -> str:
+    start, end = (position - match.start() for position in match.span(1))
+    return f"{match[0][:start]}{MASK}{match[0][end:]}" if end > start else match[0]
 
 
 def _occurrence(secret: str) -> str:

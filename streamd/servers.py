@@ -133,6 +133,7 @@ class Servers:
             identity=job_identity(job),
             log_path=str(self._log_dir / log_file_name(job.process)),
             redact=self.redact,
+            redact_patterns=rendered.names_in_log,
             stop_timeout_s=SERVER_STOP_TIMEOUT_S,
         )
         self.quiesced.discard(name)

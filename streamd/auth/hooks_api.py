@@ -149,9 +149,8 @@ class HookServer:
         try:
             return await _send(request, engine.answer(allow=True))
         finally:
-            if hook.action == "unpublish":
-                log.info("publisher.left", server=server, client=hook.client_id)
-                self._on_gone(server, hook.client_id)
+            log.info("publisher.left", server=server, client=hook.client_id)
+            self._on_gone(server, hook.client_id)
 
     def _addressed_server(self, request: web.Request) -> str | None:
         """Return the server that a request is for, None when it is for nobody."""
@@ -228,6 +227,7 @@ class HookServer:
             stream=refused.shown,
             address=hook.address,
             protocol=hook.protocol,
+            client=hook.client_id,
             reason=refused.reason,
             delay_s=delay_s,
         )

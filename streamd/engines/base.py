@@ -5,8 +5,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
-Capability = Literal["rtmp", "hls", "http-flv", "srt", "webrtc"]
-
 
 @dataclass(frozen=True, slots=True)
 class ServerSecrets:
@@ -21,11 +19,14 @@ class RenderedServer:
     """A server's files and how it is started from them.
 
     `files` maps absolute paths to text, written 0600; `directories` are made first, 0700.
+    `names_in_log` are regular expressions whose first group is a stream's name as a client sent
+    it, in lines of the server's log: it may hold a secret, or nearly one.
     """
 
     files: Mapping[Path, str] = field(repr=False)
     directories: tuple[Path, ...]
     argv: tuple[str, ...]
+    names_in_log: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class HookRequest:
     """A media server's question or message about one client, whatever the engine's format.
 
     Attributes:
-        action: what happens; `publish` and `play` may be refused.
+        action: what happens; `publish` may be refused.
         app, stream: as the client asked for them; may hold a secret in the name.
         secrets: what the client sent as `secret=`; several when it sent several.
         client_id: the server's id of the connection.
@@ -67,7 +68,7 @@ class HookRequest:
             publish with one has to be refused. None: nothing against it.
     """
 
-    action: Literal["publish", "unpublish", "play", "stop"]
+    action: Literal["publish", "unpublish"]
     app: str
     stream: str = field(repr=False)
     secrets: tuple[str, ...] = field(repr=False)
@@ -90,7 +91,6 @@ class MediaEngine(Protocol):
     """One kind of media server. An instance drives one server; effects raise EngineError."""
 
     name: str
-    capabilities: frozenset[Capability]
 
     def render(self) -> RenderedServer:
         """Return the server's files and argv. Pure; every value is escaped or refused."""

@@ -5,41 +5,30 @@ on_publish is answered; publish_done comes 7 ms after a publisher was killed; a 
 dropped by the control page is gone within 5 ms, and its players are closed 30 ms later.
 """
 
-import asyncio
-import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from streamd import names
 from streamd.desired import ServerSpec
-from streamd.engines import ports
+from streamd.engines import nginx_rtmp_log
 from streamd.engines.base import (
-    Capability,
     HookAnswer,
     HookRequest,
     LiveStream,
     RenderedServer,
     ServerSecrets,
 )
-from streamd.engines.commands import executable, run
-from streamd.engines.hls_files import remove_expired
+from streamd.engines.local import LocalServer
 from streamd.engines.nginx_rtmp_api import NginxRtmpApi
 from streamd.engines.nginx_rtmp_config import render_config
 from streamd.engines.nginx_rtmp_hooks import answer_nginx_rtmp, parse_nginx_rtmp_hook
 from streamd.engines.ports import OpenPort
 from streamd.engines.rates import Rates
-from streamd.engines.rendered import checked_copy, make_directories, write_files
 from streamd.errors import EngineError
-from streamd.redact import Redactor
-
-CHECK_TIMEOUT_S = 10.0
-
-_ADVICE = "install it (Debian and Ubuntu: apt install libnginx-mod-rtmp)"
-_COMPLAINT = re.compile(r"\[(?:emerg|alert|crit|error)\] [^:]*: (.+)")
 
 
-class NginxRtmpEngine:
+class NginxRtmpEngine(LocalServer):
     """Drives one nginx.
 
     Args:
@@ -51,7 +40,8 @@ class NginxRtmpEngine:
     """
 
     name: str = "nginx-rtmp"
-    capabilities: frozenset[Capability] = frozenset({"rtmp", "hls"})
+    title = "nginx"
+    advice = "install it (Debian and Ubuntu: apt install libnginx-mod-rtmp)"
 
     def __init__(
         self,
@@ -62,14 +52,11 @@ class NginxRtmpEngine:
         module: Path,
         open_files: int,
     ) -> None:
-        self._spec = spec
-        self._directory = directory
-        self._secrets = secrets
+        super().__init__(spec, directory, secrets)
         self._module = module
         self._open_files = open_files
         self._api = NginxRtmpApi(spec.api, secrets.api_password)
         self._rates = Rates()
-        self._redact = Redactor((secrets.hook_path, secrets.api_password))
 
     def render(self) -> RenderedServer:
         """See `MediaEngine`."""
@@ -77,16 +64,16 @@ class NginxRtmpEngine:
         text = render_config(
             self._spec, self._directory, self._secrets, self._module, self._open_files
         )
-        www = self._directory / "www"
         return RenderedServer(
             files={config: text},
             directories=(
                 self._directory,
                 self._directory / "tmp",
-                www,
-                *(www / app for app in self._spec.apps),
+                self._www,
+                *(self._www / app for app in self._spec.apps),
             ),
             argv=self._argv(config),
+            names_in_log=nginx_rtmp_log.STREAM_NAMES,
         )
 
     def _argv(self, config: Path) -> tuple[str, ...]:
@@ -110,23 +97,12 @@ class NginxRtmpEngine:
     async def discard(self, request: HookRequest) -> None:
         """See `MediaEngine`. nginx does nothing for a publisher before it has the answer."""
 
-    async def write(self) -> None:
-        """See `MediaEngine`."""
-        await asyncio.to_thread(write_files, self.render())
-
     async def test(self) -> None:
         """See `MediaEngine`. nginx checks names and values."""
-        rendered = self.render()
-        await self.version()
         if not self._module.is_file():
-            raise EngineError(f"the RTMP module of nginx is not at {self._module}; {_ADVICE}")
-        make_directories(rendered)
-        (text,) = rendered.files.values()
-        with checked_copy(text) as path:
-            status, output = await run((*self._argv(path), "-t", "-q"), CHECK_TIMEOUT_S)
-        if status != 0:
-            told = self._redact(_reason(output))
-            raise EngineError(f"nginx refuses its configuration: {told}")
+            await self.version()
+            raise EngineError(f"the RTMP module of nginx is not at {self._module}; {self.advice}")
+        await super().test()
 
     async def reload(self) -> None:
         """Refuse: a reload in a single process leaves nginx deaf to every new connection.
@@ -135,15 +111,6 @@ class NginxRtmpEngine:
             EngineError: always. Everything about this engine takes a restart.
         """
         raise EngineError("nginx-rtmp cannot take a new configuration while it runs; restart it")
-
-    async def version(self) -> str:
-        """See `MediaEngine`. The version is nginx's."""
-        binary = executable(self._spec.binary, _ADVICE)
-        _, output = await run((binary, "-v"), CHECK_TIMEOUT_S)
-        match = re.search(r"nginx/(\d+\.\d+\.\d+)", output)
-        if match is None:
-            raise EngineError(f"{binary} does not tell its version; is it nginx?")
-        return match[1]
 
     async def streams(self) -> Sequence[LiveStream]:
         """See `MediaEngine`."""
@@ -168,21 +135,6 @@ class NginxRtmpEngine:
         app, name = names.split(stream)
         await self._api.disconnect(app, name, client_id)
 
-    async def check_ports(self, *, except_for: frozenset[int] = frozenset()) -> None:
-        """See `MediaEngine`."""
-        await asyncio.to_thread(ports.check_free, self._open_ports(), except_for)
-
-    async def probe(self) -> Mapping[str, bool]:
-        """See `MediaEngine`."""
-        opened = self._open_ports()
-        served = await asyncio.gather(*map(ports.is_served, opened))
-        return {port.field: answer for port, answer in zip(opened, served, strict=True)}
-
-    async def tidy(self) -> None:
-        """See `MediaEngine`. Without it the HLS files of a stream would fill the disk."""
-        root, window_s = self._directory / "www", self._spec.hls_window_s
-        await asyncio.to_thread(remove_expired, root, window_s=window_s, now=time.time())
-
     async def close(self) -> None:
         """See `MediaEngine`."""
         await self._api.close()
@@ -196,8 +148,8 @@ class NginxRtmpEngine:
             opened.append(OpenPort("http", spec.http, "http"))
         return opened
 
+    def _check_argv(self, config: Path) -> tuple[str, ...]:
+        return (*self._argv(config), "-t", "-q")
 
-def _reason(output: str) -> str:
-    """Return what nginx complains of."""
-    found = _COMPLAINT.search(output)
-    return found[1].strip() if found else (output.strip() or "it says nothing")
+    def _complaint(self, output: str) -> str:
+        return nginx_rtmp_log.complaint(output)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from streamd.desired import ServerSpec
 from streamd.engines.base import ServerSecrets
+from streamd.engines.capabilities import lacking
 from streamd.engines.quoting import quoted, quoted_url
 from streamd.errors import EngineError
 
@@ -32,9 +33,9 @@ def render_config(
     Raises:
         EngineError: a value cannot be expressed, or a port is named that this engine has not.
     """
-    for port in ("srt", "webrtc"):
-        if getattr(spec, port):
-            raise EngineError(f"listen.{port} needs the engine srs; nginx-rtmp does not speak it")
+    for port, title in lacking("nginx-rtmp").items():
+        if getattr(spec, port, None):
+            raise EngineError(f"listen.{port} needs the engine srs; nginx-rtmp has no {title}")
     if not spec.rtmp:
         raise EngineError("listen.rtmp is needed; nginx-rtmp takes streams by RTMP only")
     state = "the state directory"
@@ -112,6 +113,7 @@ def _http(spec: ServerSpec, directory: Path, secrets: ServerSecrets) -> tuple[st
         "    server_tokens off;",
         "    sendfile on;",
         "    tcp_nopush on;",
+        "    log_not_found off;",
         *(
             f"    {name}_temp_path {quoted(directory / 'tmp' / name, 'the state directory')};"
             for name in _TEMPORARY

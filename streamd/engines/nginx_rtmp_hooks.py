@@ -6,11 +6,9 @@ from urllib.parse import unquote
 from streamd.engines.base import HookAnswer, HookRequest
 from streamd.engines.hook_fields import secrets_of
 
-_ACTIONS: dict[str, Literal["publish", "unpublish", "play", "stop"]] = {
+_ACTIONS: dict[str, Literal["publish", "unpublish"]] = {
     "publish": "publish",
     "publish_done": "unpublish",
-    "play": "play",
-    "play_done": "stop",
 }
 
 

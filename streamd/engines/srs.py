@@ -7,8 +7,6 @@ within 5 ms. HTTP-FLV of a stream that is not there waits for it, and ends 10 ms
 on_unpublish. A browser that vanished is out of the list 10 to 13 s later.
 """
 
-import asyncio
-import re
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -19,31 +17,23 @@ from urllib.parse import quote
 import structlog
 
 from streamd.desired import ServerSpec
-from streamd.engines import ports
+from streamd.engines import srs_log
 from streamd.engines.base import (
-    Capability,
     HookAnswer,
     HookRequest,
     LiveStream,
     RenderedServer,
     ServerSecrets,
 )
-from streamd.engines.commands import executable, run
-from streamd.engines.hls_files import remove_expired
+from streamd.engines.local import LocalServer
 from streamd.engines.ports import OpenPort
 from streamd.engines.rates import Rates
-from streamd.engines.rendered import checked_copy, make_directories, write_files
 from streamd.engines.srs_api import SrsApi
 from streamd.engines.srs_config import api_endpoint, render_config, rtmp_endpoint
 from streamd.engines.srs_hooks import answer_srs, parse_srs_hook
 from streamd.errors import EngineError
-from streamd.redact import Redactor
 
 log = structlog.get_logger()
-
-CHECK_TIMEOUT_S = 10.0
-
-_MISSING = "install SRS (https://ossrs.io), or name its path in `binary`"
 
 # SRS matches the path of HTTP-FLV as it was sent, so `+` has to stay; it decodes the others.
 _PLAIN_IN_PATH = "/~=+@,:"
@@ -51,10 +41,8 @@ _PLAIN_IN_PATH = "/~=+@,:"
 _LISTED_PLAYERS = 2000
 """With more players than this, those of this machine are not told apart from viewers."""
 
-_REASON = re.compile(r"code=\d+(?:\([^)]*\))+ : (.+)")
 
-
-class SrsEngine:
+class SrsEngine(LocalServer):
     """Drives one SRS.
 
     Args:
@@ -65,18 +53,16 @@ class SrsEngine:
     """
 
     name: str = "srs"
-    capabilities: frozenset[Capability] = frozenset({"rtmp", "hls", "http-flv", "srt", "webrtc"})
+    title = "SRS"
+    advice = "install SRS (https://ossrs.io), or name its path in `binary`"
 
     def __init__(
         self, spec: ServerSpec, directory: Path, secrets: ServerSecrets, open_files: int
     ) -> None:
-        self._spec = spec
-        self._directory = directory
-        self._secrets = secrets
+        super().__init__(spec, directory, secrets)
         self._open_files = open_files
         self._api = SrsApi(*api_endpoint(spec), secrets.api_password)
         self._rates = Rates()
-        self._redact = Redactor((secrets.hook_path, secrets.api_password))
 
     def render(self) -> RenderedServer:
         """See `MediaEngine`."""
@@ -84,8 +70,9 @@ class SrsEngine:
         text = render_config(self._spec, self._directory, self._secrets, self._open_files)
         return RenderedServer(
             files={config: text},
-            directories=(self._directory, self._directory / "www"),
+            directories=(self._directory, self._www),
             argv=(self._spec.binary, "-c", str(config)),
+            names_in_log=srs_log.STREAM_NAMES,
         )
 
     def input_url(self, stream: str) -> str:
@@ -119,35 +106,9 @@ class SrsEngine:
                 error=str(error),
             )
 
-    async def write(self) -> None:
-        """See `MediaEngine`."""
-        await asyncio.to_thread(write_files, self.render())
-
-    async def test(self) -> None:
-        """See `MediaEngine`. SRS checks names and not values; those were checked before."""
-        rendered = self.render()
-        await self.version()
-        make_directories(rendered)
-        (text,) = rendered.files.values()
-        with checked_copy(text) as path:
-            argv = (self._spec.binary, "-t", "-c", str(path))
-            status, output = await run(argv, CHECK_TIMEOUT_S)
-        if status != 0:
-            told = self._redact(_reason(output))
-            raise EngineError(f"SRS refuses its configuration: {told}")
-
     async def reload(self) -> None:
         """See `MediaEngine`."""
         await self._api.reload()
-
-    async def version(self) -> str:
-        """See `MediaEngine`."""
-        binary = executable(self._spec.binary, _MISSING)
-        _, output = await run((binary, "-v"), CHECK_TIMEOUT_S)
-        match = re.search(r"\d+\.\d+\.\d+", output)
-        if match is None:
-            raise EngineError(f"{binary} does not tell its version; is it SRS?")
-        return match[0]
 
     async def streams(self) -> Sequence[LiveStream]:
         """See `MediaEngine`."""
@@ -186,25 +147,6 @@ class SrsEngine:
         """See `MediaEngine`."""
         await self._api.disconnect(client_id)
 
-    async def check_ports(self, *, except_for: frozenset[int] = frozenset()) -> None:
-        """See `MediaEngine`."""
-        opened = self._open_ports()
-        if not self._spec.rtmp:
-            host, number = rtmp_endpoint(self._spec)
-            opened.append(OpenPort("api", number, "rtmp", host))
-        await asyncio.to_thread(ports.check_free, opened, except_for)
-
-    async def probe(self) -> Mapping[str, bool]:
-        """See `MediaEngine`."""
-        opened = self._open_ports()
-        served = await asyncio.gather(*map(ports.is_served, opened))
-        return {port.field: answer for port, answer in zip(opened, served, strict=True)}
-
-    async def tidy(self) -> None:
-        """See `MediaEngine`. SRS does so itself, but forgets when it is killed."""
-        root, window_s = self._directory / "www", self._spec.hls_window_s
-        await asyncio.to_thread(remove_expired, root, window_s=window_s, now=time.time())
-
     async def close(self) -> None:
         """See `MediaEngine`."""
         await self._api.close()
@@ -225,6 +167,17 @@ class SrsEngine:
             opened.append(OpenPort("api", port, "http", host))
         return opened
 
+    def _hidden_ports(self) -> list[OpenPort]:
+        host, number = rtmp_endpoint(self._spec)
+        return [] if self._spec.rtmp else [OpenPort("api", number, "rtmp", host)]
+
+    def _check_argv(self, config: Path) -> tuple[str, ...]:
+        # SRS checks names and not values; those were checked before.
+        return (self._spec.binary, "-t", "-c", str(config))
+
+    def _complaint(self, output: str) -> str:
+        return srs_log.complaint(output)
+
 
 def _video(item: dict[str, Any] | None) -> str | None:
     if item is None:
@@ -237,10 +190,3 @@ def _audio(item: dict[str, Any] | None) -> str | None:
     if item is None:
         return None
     return " ".join(filter(None, (item["codec"], item.get("profile"), str(item["sample_rate"]))))
-
-
-def _reason(output: str) -> str:
-    """Return what SRS complains of, out of its log."""
-    found = _REASON.findall(output)
-    lines = [line for line in output.splitlines() if line.strip()]
-    return found[-1].strip() if found else (lines[-1].strip() if lines else "it says nothing")

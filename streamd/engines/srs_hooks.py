@@ -6,11 +6,9 @@ from typing import Any, Literal
 from streamd.engines.base import HookAnswer, HookRequest
 from streamd.engines.hook_fields import secrets_of
 
-_ACTIONS: dict[str, Literal["publish", "unpublish", "play", "stop"]] = {
+_ACTIONS: dict[str, Literal["publish", "unpublish"]] = {
     "on_publish": "publish",
     "on_unpublish": "unpublish",
-    "on_play": "play",
-    "on_stop": "stop",
 }
 
 

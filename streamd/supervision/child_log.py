@@ -32,17 +32,19 @@ class LineMasker:
 
     Args:
         secrets: texts that never come out.
+        patterns: regular expressions whose first group never comes out.
     """
 
-    def __init__(self, secrets: Iterable[str]) -> None:
+    def __init__(self, secrets: Iterable[str], patterns: Sequence[str] = ()) -> None:
+        self._patterns = patterns
         self.redact(secrets)
         self._rest = b""
         self._skipping = False
 
     def redact(self, secrets: Iterable[str]) -> None:
-        """Mask these from now on, and no others."""
+        """Mask these from now on, and no other texts."""
         self._secrets = tuple(secrets)
-        self._redact = Redactor(self._secrets)
+        self._redact = Redactor(self._secrets, self._patterns)
         self._margin = _ENCODED_LENGTH * max(map(len, self._secrets), default=0)
 
     def feed(self, data: bytes) -> list[bytes]:
@@ -175,14 +177,14 @@ class ChildLog:
 
     Args:
         fd: the pipe's end, non-blocking; None for a log that is only written to.
-        secrets: texts that are masked.
+        masker: masks it.
         file: the log.
     """
 
-    def __init__(self, fd: int | None, secrets: Iterable[str], file: RotatedFile) -> None:
+    def __init__(self, fd: int | None, masker: LineMasker, file: RotatedFile) -> None:
         self.closed = fd is None
         self._fd = -1 if fd is None else fd
-        self._masker = LineMasker(secrets)
+        self._masker = masker
         self._file = file
 
     def readable(self) -> bool:
@@ -212,7 +214,7 @@ class ChildLog:
         """Lose what could not be handled, and go on."""
 
     def redact(self, secrets: Iterable[str]) -> None:
-        """Mask these from now on, and no others."""
+        """Mask these from now on, and no other texts."""
         self._masker.redact(secrets)
 
     def write_line(self, text: str) -> None:

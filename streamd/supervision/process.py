@@ -27,6 +27,7 @@ class ProcessSpec:
         secret_inputs: file descriptor number -> text that the process reads from it (a pipe), so
             that it stays out of argv and environment. At most 60 kB each.
         redact: texts that are masked in the process's log.
+        redact_patterns: regular expressions; what their first group takes is masked there too.
         stop_timeout_s: SIGTERM, then SIGKILL after this many seconds.
         log_path: absolute path of its log; log_bytes and log_backups its rotation.
     """
@@ -39,6 +40,7 @@ class ProcessSpec:
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     secret_inputs: Mapping[int, str] = field(default_factory=dict, repr=False)
     redact: tuple[str, ...] = field(default=(), repr=False)
+    redact_patterns: tuple[str, ...] = ()
     stop_timeout_s: float = 2.0
     log_bytes: int = 5_000_000
     log_backups: int = 3

@@ -19,7 +19,7 @@ from supervisor.options import ProcessConfig
 from supervisor.process import Subprocess
 from supervisor.states import ProcessStates
 
-from streamd.supervision.child_log import ChildLog, RotatedFile
+from streamd.supervision.child_log import ChildLog, LineMasker, RotatedFile
 from streamd.supervision.protocol import MARKER, PID_ADDRESS, pid_address
 from streamd.supervision.spawn import die_with_parent, readable_fd
 
@@ -46,6 +46,8 @@ class SupervisedConfig(ProcessConfig):
         self.identity: str = spec["identity"]
         self.publisher: str = spec["publisher"]
         self.redact: list[str] = spec["redact"]
+        # A release of streamd before this one sends none.
+        self.redact_patterns: list[str] = spec.get("redact_patterns", [])
         self.secret_inputs = {int(fd): text for fd, text in spec["secret_inputs"].items()}
         self.log_path: str = spec["log_path"]
         self.log_bytes: int = spec["log_bytes"]
@@ -94,7 +96,9 @@ class SupervisedConfig(ProcessConfig):
         """Return its log, fed from `fd`."""
         warn = self.options.logger.warn
         return ChildLog(
-            fd, self.redact, RotatedFile(self.log_path, self.log_bytes, self.log_backups, warn)
+            fd,
+            LineMasker(self.redact, self.redact_patterns),
+            RotatedFile(self.log_path, self.log_bytes, self.log_backups, warn),
         )
 
     def make_dispatchers(
@@ -130,13 +134,6 @@ class SupervisedProcess(Subprocess):
     config: SupervisedConfig
     state: int
     dispatchers: dict[int, ChildLog]
-
-    def redact(self, further: Iterable[str]) -> None:
-        """Mask further texts in its log."""
-        self.config.redact = sorted({*self.config.redact, *further})
-        for log in self.dispatchers.values():
-            log.redact(self.config.redact)
-
     pipes: dict[str, int | None]
 
     def __init__(self, config: SupervisedConfig) -> None:
@@ -164,6 +161,12 @@ class SupervisedProcess(Subprocess):
         elif pid:
             self._log_line(f"started {_now()} pid={pid}")
         return pid
+
+    def redact(self, further: Iterable[str]) -> None:
+        """Mask further texts in its log."""
+        self.config.redact = sorted({*self.config.redact, *further})
+        for log in self.dispatchers.values():
+            log.redact(self.config.redact)
 
     def _fail(self) -> None:
         # supervisor would try again, and after a failed fork it would go on polling closed pipes.

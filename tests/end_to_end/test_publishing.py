@@ -1,5 +1,7 @@
 """Who gets onto a server, as seen by encoders."""
 
+import hashlib
+import json
 import time
 
 from tests.support.media import decoded_frames, publisher
@@ -76,6 +78,41 @@ def test_no_key_a_key_in_the_name_and_a_pattern(daemon: Streamd) -> None:
         for stream in ("live/open", "lot/cam7", "rooms/blue"):
             wait_until_sync(lambda stream=stream: is_live(daemon, stream), what=stream)  # type: ignore[misc] # bound at once
         assert SECRET not in str(daemon.status())
+
+
+def test_a_near_miss_of_a_key_in_the_name_is_told_nowhere(daemon: Streamd) -> None:
+    """A typing error in a key leaves most of the key."""
+    daemon.write(daemon.head() + KEYS + STREAMS)
+    daemon.start()
+    missed = SECRET[:-1]
+    refused(daemon, daemon.url(f"lot/cam7-{missed}", None))
+    refused(daemon, daemon.url(f"lot/cam7-{missed}/main", None))
+    wait_until_sync(lambda: "publisher.refused" in daemon.log)
+    play = f"http://127.0.0.1:{daemon.http}/lot/cam7-{missed}.m3u8"
+    assert not plays(play)
+    everything_told = told(daemon)
+    assert "publisher.refused" in everything_told
+    assert missed not in everything_told
+
+
+def test_a_key_that_streamd_knows_by_its_digest_alone_is_told_nowhere(daemon: Streamd) -> None:
+    digest = hashlib.sha256(SECRET.encode()).hexdigest()
+    keys = f"keys:\n  studio: {{secret_sha256: {digest}}}\n"
+    streams = "streams:\n  lot/cam7: {keys: [studio], key_in_name: true}\n"
+    daemon.write(daemon.head() + keys + streams)
+    daemon.start()
+    with publisher(daemon.url(f"lot/cam7-{SECRET}", None)):
+        wait_until_sync(lambda: is_live(daemon, "lot/cam7"))
+        refused(daemon, daemon.url(f"lot/cam7-{SECRET}", None))
+        assert SECRET not in told(daemon)
+
+
+def told(daemon: Streamd) -> str:
+    """Return all that the daemon and the servers tell: logs, status, `streamd logs`."""
+    texts = [path.read_text() for path in (daemon.directory / "log").iterdir()]
+    server = daemon.cli("logs", "main", check=True).stdout
+    assert server
+    return "\n".join([*texts, daemon.log, json.dumps(daemon.status()), server])
 
 
 def test_removing_a_key_kicks_its_publishers_only_and_adding_one_disturbs_nobody(

@@ -201,14 +201,6 @@ async def test_who_leaves_is_told(endpoint: Endpoint, client: aiohttp.ClientSess
     assert endpoint.gone == [("main", "c1")]
 
 
-async def test_players_are_let_in_and_told_to_nobody(
-    endpoint: Endpoint, client: aiohttp.ClientSession
-) -> None:
-    assert await post(client, endpoint.url(), hook("any/thing", action="on_play")) == YES
-    assert await post(client, endpoint.url(), hook("any/thing", action="on_stop")) == YES
-    assert (endpoint.admitted, endpoint.gone) == ([], [])
-
-
 async def test_the_answer_is_sent_before_the_daemon_is_told() -> None:
     """The event loop is stuck in the callback until the client has its answer."""
     answered = threading.Event()

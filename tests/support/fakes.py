@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from streamd.desired import ServerSpec, restart_identity
-from streamd.engines.base import Capability, HookAnswer, HookRequest, LiveStream, RenderedServer
+from streamd.engines.base import HookAnswer, HookRequest, LiveStream, RenderedServer
 from streamd.errors import EngineError, SupervisorError
 from streamd.observed import ObservedProcess
 from streamd.supervision.process import ProcessSpec
@@ -210,7 +210,6 @@ class FakeEngine:
     """A MediaEngine in memory."""
 
     name = "srs"
-    capabilities: frozenset[Capability] = frozenset({"rtmp"})
 
     def __init__(self, spec: ServerSpec, server: FakeServer, engines: FakeEngines) -> None:
         self.spec = spec

@@ -115,3 +115,9 @@ def test_what_is_presented_as_a_secret_is_masked_though_it_is_unknown() -> None:
     assert Redactor(())(line) == (
         'tcUrl=rtmp://h/live, stream=show?secret=***&x=1, {"param":"?secret=***"}'
     )
+
+
+def test_what_the_group_of_a_pattern_takes_is_masked() -> None:
+    redact = Redactor(["s3cret"], [r'"name":"([^"]*)', r"at (\S*)$"])
+    assert redact('{"name":"a s3cret b","x":"y"} at /home') == '{"name":"***","x":"y"} at ***'
+    assert redact('{"name":""}') == '{"name":""}'

@@ -45,8 +45,6 @@ def test_a_publish_by_rtmp_is_read() -> None:
     [
         ("on_publish", "publish"),
         ("on_unpublish", "unpublish"),
-        ("on_play", "play"),
-        ("on_stop", "stop"),
     ],
 )
 def test_actions_are_translated(name: str, action: str) -> None:
