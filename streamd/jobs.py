@@ -1,4 +1,8 @@
-"""What shall run, as values: one job is one process, before it becomes an argv."""
+"""What shall run, as values: one job is one process, before it becomes an argv.
+
+A process is called `KIND.NAME`; its kind tells what may be expected of it before its job is known,
+as for one that an earlier streamd left.
+"""
 
 from dataclasses import dataclass, field
 
@@ -43,3 +47,25 @@ class TargetJob:
 
 
 Job = ServerJob | TargetJob
+
+REPORTING_KINDS = frozenset({"target"})
+"""The kinds that are FFmpegs: each reports its progress, and its start takes much of a core."""
+
+
+def server_of(process: str) -> str | None:
+    """Return the name of the media server that a process runs; None for another kind."""
+    kind, _, name = process.partition(".")
+    return name if kind == "server" else None
+
+
+def reports_progress(process: str) -> bool:
+    """Tell by its name whether a process is an FFmpeg that reports its progress."""
+    return process.partition(".")[0] in REPORTING_KINDS
+
+
+def fed_by(job: Job) -> str | None:
+    """Return the `app/stream` whose publisher a job sends on; None for one that needs nobody.
+
+    Only what is fed by a publisher can stall: whether its input goes on is known from the server.
+    """
+    return None if isinstance(job, ServerJob) else job.stream

@@ -83,8 +83,9 @@ class Core:
         self.engines.on_gone = self.reconciler.gone
         self._specs: dict[str, ServerSpec] = {}
         self._progress_port = free_port()
-        self.reconciler.progress = ProgressReceiver("127.0.0.1", self._progress_port)
-        self.reconciler.progress.open()
+        progress = ProgressReceiver("127.0.0.1", self._progress_port)
+        progress.open()
+        self.reconciler.take_progress(progress)
 
     @property
     def main(self) -> FakeServer:
@@ -116,7 +117,10 @@ class Core:
 
     def report(self, process: str, out_time_us: int) -> None:
         """Send what an FFmpeg reports of itself."""
-        pid = self.runner.now(process).pid
+        self.report_as(self.runner.now(process).pid, out_time_us)
+
+    def report_as(self, pid: int, out_time_us: int) -> None:
+        """Send what an FFmpeg with some pid reports of itself."""
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
             sender.bind((str(ipaddress.IPv4Address(PID_BASE + pid)), 0))
             report = f"out_time_us={out_time_us}\ntotal_size={out_time_us}\nprogress=continue\n"

@@ -13,7 +13,7 @@ from streamd import listings as module
 from streamd.engines.base import LiveStream
 from streamd.listings import Listings
 from streamd.observe import Flow, Listing, flows, is_stalled
-from streamd.reconcile import SUSPICIOUS_AFTER_S
+from streamd.stalls import SUSPICIOUS_AFTER_S
 from tests.support.core import Core, ShiftedTime, core_in
 from tests.support.snapshots import SERVER
 from tests.support.waiting import wait_until

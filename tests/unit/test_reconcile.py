@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from streamd import apply, listings, observe, plan, reconcile
+from streamd import apply, listings, observe, operations, plan, reconcile, stalls
 from streamd.desired import StreamRule
 from tests.support.core import OUT, Core, ShiftedTime, core_in, desired, running
 from tests.support.snapshots import SERVER
@@ -200,7 +200,7 @@ async def test_a_server_that_runs_and_is_silent_for_long_is_started_anew(
     await core.until_runs("server.main")
     await core.settled()
     error = core.reconciler.histories.by_process["server.main"].last_error
-    assert error == reconcile.HANGS
+    assert error == stalls.HANGS
 
 
 async def test_a_save_while_a_server_is_down_leaves_no_engine_of_the_past(
@@ -306,7 +306,7 @@ async def test_a_process_that_does_not_die_is_not_killed_in_every_pass(
 ) -> None:
     killed: list[int] = []
     monkeypatch.setattr(apply, "_kill", killed.append)
-    monkeypatch.setattr(reconcile, "END_AGAIN_S", 60.0)
+    monkeypatch.setattr(operations, "END_AGAIN_S", 60.0)
     await core.desire(desired())
     await core.until_runs("server.main")
     await core.settled()
@@ -333,7 +333,7 @@ async def test_a_server_that_waits_for_its_next_try_is_not_converged(core: Core)
 async def test_a_kick_without_effect_is_not_converged(
     core: Core, listed_often: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reconcile, "END_AGAIN_S", 60.0)
+    monkeypatch.setattr(operations, "END_AGAIN_S", 60.0)
     core.main.kick_works = False
     await live(core)
     await core.desire(desired(rules={}))
@@ -419,7 +419,7 @@ async def test_a_target_that_sends_nothing_while_its_input_goes_on_is_started_an
         return core.failures("target.out") == 1
 
     await wait_until(killed, 10)
-    assert core.reconciler.histories.by_process["target.out"].last_error == reconcile.STALLED
+    assert core.reconciler.histories.by_process["target.out"].last_error == stalls.STALLED
 
 
 async def test_a_target_whose_input_stands_still_is_left_alone(

@@ -1,0 +1,130 @@
+"""Tell which processes hang: FFmpegs by what they report, servers by what they answer."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from streamd.ffmpeg.progress import ProgressReceiver
+from streamd.histories import Histories
+from streamd.jobs import Job, fed_by, reports_progress, server_of
+from streamd.listings import Listings
+from streamd.observe import STALL_S, Flow, Listing, flows, is_stalled
+from streamd.observed import Observed, ObservedProcess
+
+SUSPICIOUS_AFTER_S = 2.0
+
+STALLED = f"media stopped advancing for {STALL_S:.0f} s while the stream went on"
+HANGS = "it stopped answering, or a port of it stopped accepting connections"
+
+
+@dataclass(frozen=True, slots=True)
+class Heed:
+    """What asks for a closer look than usual.
+
+    Attributes:
+        connecting: some FFmpeg has not sent anything yet.
+        suspicious: some FFmpeg has sent nothing for a while.
+    """
+
+    connecting: bool = False
+    suspicious: bool = False
+
+
+class Stalls:
+    """Judges which processes hang.
+
+    Args:
+        listings: the servers' own lists, which tell how far each input has come.
+        histories: told of every job whose media advances.
+
+    Attributes:
+        progress: where FFmpegs report to; None before the first `hear`.
+    """
+
+    def __init__(self, listings: Listings, histories: Histories) -> None:
+        self._listings = listings
+        self._histories = histories
+        self.progress: ProgressReceiver | None = None
+        self._started_at: dict[int, float] = {}
+        self._flows: Mapping[tuple[str, str], Flow] = {}
+
+    def hear(self, progress: ProgressReceiver) -> None:
+        """Hear FFmpegs' reports there from now on, also of those that run already."""
+        self.progress = progress
+        for pid in self._started_at:
+            progress.register(pid)
+
+    def started(self, process: str, pid: int, now: float) -> None:
+        """Note a process that is seen for the first time; one that reports nothing is left out."""
+        if not reports_progress(process):
+            return
+        self._started_at[pid] = now
+        if self.progress is not None:
+            self.progress.register(pid)
+
+    def ended(self, pid: int) -> None:
+        """Drop what is known of a process. One that is not known is no error."""
+        self._started_at.pop(pid, None)
+        if self.progress is not None:
+            self.progress.forget(pid)
+
+    def listed(self, listings: Mapping[str, Listing]) -> None:
+        """Note how far the inputs have come."""
+        self._flows = flows(self._flows, listings)
+
+    def look(self, observed: Observed, jobs: Mapping[str, Job], now: float) -> Heed:
+        """Read every report that waits, and note which jobs do what they are for."""
+        if self.progress is None:
+            return Heed()
+        self.progress.drain(now)
+        connecting = suspicious = False
+        for process, job in _reporting(observed, jobs):
+            advanced_at = self._advanced_at(process)
+            if advanced_at is None:
+                connecting = True
+            elif now - advanced_at < SUSPICIOUS_AFTER_S:
+                self._histories.advanced(job, now)
+            else:
+                suspicious = True
+        return Heed(connecting, suspicious)
+
+    def stalled(self, observed: Observed, jobs: Mapping[str, Job], now: float) -> frozenset[str]:
+        """Return the names of the processes that hang."""
+        servers = (
+            process.name
+            for process in observed.processes.values()
+            if process.pid
+            and (server := server_of(process.name)) is not None
+            and self._listings.hangs(server)
+        )
+        jobs_stalled = (
+            process.name
+            for process, job in _reporting(observed, jobs)
+            if self._is_stalled(process, job, observed, now)
+        )
+        return frozenset((*servers, *jobs_stalled))
+
+    def _is_stalled(
+        self, process: ObservedProcess, job: Job, observed: Observed, now: float
+    ) -> bool:
+        stream = fed_by(job)
+        publisher = observed.publishers.get(stream) if stream is not None else None
+        if publisher is None:
+            return False
+        flow = self._flows.get((publisher.server, publisher.client_id))
+        started_at = self._started_at.get(process.pid, now)
+        return is_stalled(started_at, self._advanced_at(process), flow, now)
+
+    def _advanced_at(self, process: ObservedProcess) -> float | None:
+        track = self.progress.tracks.get(process.pid) if self.progress is not None else None
+        return track.advanced_at if track is not None else None
+
+
+def _reporting(
+    observed: Observed, jobs: Mapping[str, Job]
+) -> Iterator[tuple[ObservedProcess, Job]]:
+    """Yield the running FFmpegs that are wanted."""
+    for process in observed.processes.values():
+        if process.state == "running" and reports_progress(process.name):
+            job = jobs.get(process.name)
+            if job is not None:
+                yield process, job
