@@ -4,6 +4,7 @@ Everything goes one way, streamd's own events and those of aiohttp, asyncio and 
 the standard library's handler, which survives a standard error that nobody reads any more.
 """
 
+import atexit
 import contextlib
 import logging
 import sys
@@ -125,6 +126,16 @@ class _Handler(logging.StreamHandler[TextIO]):
         # The standard library would print the event unmasked.
         with contextlib.suppress(OSError, ValueError):
             self.stream.write(f"log.failed logger={record.name} line={record.lineno}\n")
+
+
+@atexit.register
+def _let_go_of_standard_error() -> None:
+    # What a reader that went away left unread would otherwise make Python exit with status 120.
+    try:
+        sys.stderr.flush()
+    except OSError:
+        with contextlib.suppress(OSError):
+            sys.stderr.close()
 
 
 def _renderer(*, console: bool, colors: bool) -> Processor:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -18,3 +19,11 @@ def srs_binary() -> Path:
     if found is None:
         pytest.skip("NOT TESTED: no SRS binary (STREAMD_TEST_SRS, PATH, /usr/local/srs/objs/srs)")
     return Path(found)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say once for each reason, not for each test, what was not tested."""
+    skipped = terminalreporter.stats.get("skipped", ())
+    for reason, number in Counter(report.longrepr[2] for report in skipped).items():
+        text = reason.removeprefix("Skipped: ")
+        terminalreporter.write_sep("=", f"{number} skipped: {text}", yellow=True, bold=True)
