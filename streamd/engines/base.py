@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
+from streamd.engines.ports import OpenPort
+
 
 @dataclass(frozen=True, slots=True)
 class ServerSecrets:
@@ -134,6 +136,9 @@ class MediaEngine(Protocol):
 
     async def kick(self, stream: str, client_id: str) -> None:
         """Disconnect one publisher. One that is gone already is no error."""
+
+    def ports(self) -> Sequence[OpenPort]:
+        """Return every port that the server takes up, hidden ones too. Pure."""
 
     async def check_ports(self, *, except_for: frozenset[int] = frozenset()) -> None:
         """Make sure that the ports are free for a server that is about to be started.

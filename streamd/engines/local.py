@@ -93,10 +93,13 @@ class LocalServer(ABC):
             )
         return match[0]
 
+    def ports(self) -> Sequence[OpenPort]:
+        """See `MediaEngine`."""
+        return (*self._open_ports(), *self._hidden_ports())
+
     async def check_ports(self, *, except_for: frozenset[int] = frozenset()) -> None:
         """See `MediaEngine`."""
-        taken = (*self._open_ports(), *self._hidden_ports())
-        await asyncio.to_thread(ports.check_free, taken, except_for)
+        await asyncio.to_thread(ports.check_free, self.ports(), except_for)
 
     async def probe(self) -> Mapping[str, bool]:
         """See `MediaEngine`."""

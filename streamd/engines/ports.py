@@ -37,6 +37,14 @@ class OpenPort:
     host: str = "0.0.0.0"  # noqa: S104 - media servers serve everybody
 
 
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A process that has a port: its name and pid."""
+
+    name: str
+    pid: int
+
+
 def check_free(ports: Sequence[OpenPort], except_for: Collection[int] = ()) -> None:
     """Make sure that a server could listen at these ports.
 
@@ -55,22 +63,34 @@ def check_free(ports: Sequence[OpenPort], except_for: Collection[int] = ()) -> N
 
 
 def _complaint(port: OpenPort) -> str | None:
+    error = bind_error(port)
+    return f"listen.{port.field}: {_explained(error, port)}" if error else None
+
+
+def bind_error(port: OpenPort) -> OSError | None:
+    """Return why nobody could listen at a port now, None where one could.
+
+    EADDRINUSE: somebody has it; EACCES: this user may not.
+    """
+    family = socket.AF_INET6 if ":" in port.host else socket.AF_INET
     kind = socket.SOCK_DGRAM if port.speaks == "udp" else socket.SOCK_STREAM
-    with socket.socket(socket.AF_INET, kind) as probe:
-        if kind == socket.SOCK_STREAM:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
+    try:
+        with socket.socket(family, kind) as probe:
+            if kind == socket.SOCK_STREAM:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:  # as asyncio listens, beside one at the same IPv4 port
+                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             probe.bind((port.host, port.number))
-        except OSError as error:
-            return f"listen.{port.field}: {_explained(error, port)}"
+    except OSError as error:
+        return error
     return None
 
 
 def _explained(error: OSError, port: OpenPort) -> str:
     protocol = "UDP" if port.speaks == "udp" else "TCP"
     if error.errno == errno.EADDRINUSE:
-        holder = _holder(port)
-        taken = f" by {holder}" if holder else ""
+        holder = holder_of(port)
+        taken = f" by {holder.name} (pid {holder.pid})" if holder else ""
         return f"{protocol} port {port.number} is taken{taken}; stop that or choose another port"
     if error.errno == errno.EACCES:
         return (
@@ -102,8 +122,8 @@ def _inodes(protocol: Literal["tcp", "udp"], number: int) -> set[str]:
     return found
 
 
-def _holder(port: OpenPort) -> str | None:
-    """Return the process that has a port as `name (pid N)`, None if it cannot be seen."""
+def holder_of(port: OpenPort) -> Holder | None:
+    """Return the process that has a port, None if it cannot be seen. Reads all of /proc."""
     inodes = _inodes("udp" if port.speaks == "udp" else "tcp", port.number)
     for process in Path("/proc").iterdir():
         if process.name.isdigit() and _has_one(process, inodes):
@@ -111,7 +131,7 @@ def _holder(port: OpenPort) -> str | None:
                 name = (process / "comm").read_text(encoding="utf-8", errors="replace").strip()
             except OSError:
                 return None
-            return f"{name} (pid {process.name})"
+            return Holder(name, int(process.name))
     return None
 
 

@@ -15,6 +15,7 @@ from typing import Literal
 
 from streamd.desired import ServerSpec, restart_identity
 from streamd.engines.base import HookAnswer, HookRequest, LiveStream, RenderedServer
+from streamd.engines.ports import OpenPort
 from streamd.errors import EngineError, SupervisorError
 from streamd.observed import ObservedProcess
 from streamd.supervision.process import ProcessSpec
@@ -257,6 +258,9 @@ class FakeEngine:
         await _behave(self.server.kick, f"kicking {stream}")
         if self.server.kick_works and self.server.live.pop(client_id, None) is not None:
             self._engines.on_gone(self.spec.name, client_id)
+
+    def ports(self) -> Sequence[OpenPort]:
+        return [OpenPort("api", self.spec.api, "http", "127.0.0.1")]
 
     async def check_ports(self, *, except_for: frozenset[int] = frozenset()) -> None:
         await _behave(self.server.start, "the start")
