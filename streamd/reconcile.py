@@ -22,7 +22,8 @@ from streamd.desired import Desired
 from streamd.errors import StreamdError
 from streamd.ffmpeg.progress import ProgressReceiver
 from streamd.histories import Histories
-from streamd.jobs import Job, ServerJob, reports_progress, server_of
+from streamd.jobs import Job, ServerJob
+from streamd.kinds import reports_progress, server_of
 from streamd.listings import CONNECTING_S, IDLE_S, SUSPICIOUS_S, Listings
 from streamd.observed import Observed, ObservedProcess, Publisher
 from streamd.operations import Operations, Turns
@@ -201,7 +202,9 @@ class Reconciler:
             histories=self.histories.by_process,
             loaded={name: self._state.loaded(name) for name in desired.servers},
         )
-        self._jobs, _ = wanted_jobs(desired, self.observed, self._servers.input_url, now, index)
+        self._jobs, _ = wanted_jobs(
+            desired, self.observed, self._servers.input_url, now, clock, index
+        )
         self.histories.judge(processes, self._jobs)
         self.observed = replace(
             self.observed,
@@ -225,7 +228,7 @@ class Reconciler:
         self.converged = not steps and not self._operations and self._servers_run()
         if any(isinstance(step, Start) and reports_progress(step.process) for step in steps):
             return max(AGAIN_S, self._turns.starts_at(now) - now)
-        return _wait_s(whole, index.auth.next_change(clock), now, clock)
+        return _wait_s(whole, index.next_change(clock), now, clock)
 
     def _servers_run(self) -> bool:
         """Tell whether every server runs. A target's receiver is not in our hands."""

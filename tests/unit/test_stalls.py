@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from streamd.engines.base import LiveStream
-from streamd.jobs import Job, ServerJob, TargetJob, fed_by, reports_progress, server_of
+from streamd.jobs import Job, ServerJob, TargetJob
 from streamd.observe import Listing
 from streamd.observed import Observed, ObservedProcess, Publisher
 from streamd.plan import job_identity
@@ -103,10 +103,3 @@ def test_what_has_ended_is_not_heard_any_more(core: Core, stalls: Stalls) -> Non
     stalls.ended(PID)
     stalls.ended(PID)
     assert reported(core, stalls, 2_000_000, 2.0) == Heed(connecting=True)
-
-
-def test_the_kind_of_a_process_says_what_may_be_expected_of_it() -> None:
-    assert [reports_progress(name) for name in JOBS] == [False, True]
-    assert [server_of(name) for name in JOBS] == ["main", None]
-    assert [fed_by(job) for job in JOBS.values()] == [None, "live/a"]
-    assert server_of("server.a.b") == "a.b"
