@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 
 import structlog
 
@@ -36,7 +36,9 @@ class Listings:
 
     def __init__(self, servers: Servers) -> None:
         self._servers = servers
-        self._soon = asyncio.Event()
+        self._soon: dict[str, asyncio.Event] = {}
+        self._look = asyncio.Event()
+        self._answered = False
         self.latest: dict[str, Listing] = {}
         self.errors: dict[str, str] = {}
         self.ports: dict[str, Mapping[str, bool]] = {}
@@ -49,13 +51,16 @@ class Listings:
 
     def ask_soon(self) -> None:
         """Ask again shortly, because something has changed."""
-        self._soon.set()
+        for soon in self._soon.values():
+            soon.set()
+        self._look.set()  # it may be that there are other servers now
 
     def set_pace(self, pace_s: float) -> None:
         """Ask every so many seconds; a shorter pace than before holds at once."""
-        if pace_s < self._pace_s:
-            self._soon.set()
+        is_shorter = pace_s < self._pace_s
         self._pace_s = pace_s
+        if is_shorter:
+            self.ask_soon()
 
     def set_running(self, servers: Mapping[str, int]) -> None:
         """Note the pids of the servers that run.
@@ -80,32 +85,63 @@ class Listings:
         silent = silent_since is not None and time.monotonic() - silent_since >= SILENT_S
         return silent or self._failed_probes.get(server, 0) >= DEAD_AFTER_PROBES
 
-    async def changes(self) -> AsyncIterator[Mapping[str, Listing]]:
-        """Yield the listings each time they were asked for, for ever."""
+    async def changes(self) -> AsyncGenerator[Mapping[str, Listing]]:
+        """Yield the listings each time that a server has answered or failed to, for ever.
+
+        Each server is asked by a loop of its own: one that hangs holds up no other.
+        """
+        asking: dict[str, asyncio.Task[None]] = {}
+        try:
+            while True:
+                for name in asking.keys() - self._servers.engines.keys():
+                    asking.pop(name).cancel()
+                    self._soon.pop(name, None)
+                for name in self._servers.engines.keys() - asking.keys():
+                    self._soon[name] = asyncio.Event()
+                    asking[name] = asyncio.create_task(self._keep_asking(name, self._soon[name]))
+                self._drop_unconfigured()
+                if self._answered:
+                    self._answered = False
+                    yield self.latest
+                await self._look.wait()
+                self._look.clear()
+        finally:
+            for task in asking.values():
+                task.cancel()
+            await asyncio.gather(*asking.values(), return_exceptions=True)
+
+    async def _keep_asking(self, name: str, soon: asyncio.Event) -> None:
         while True:
-            await self.ask()
-            yield self.latest
+            try:
+                await self._ask_one(name)
+            except Exception:
+                log.exception("server.not_asked", server=name)
+            self._tell()
             try:
                 async with asyncio.timeout(self._pace_s):
-                    await self._soon.wait()
-                self._soon.clear()
-                # What the event told of takes a moment to show in the server's listing.
-                await asyncio.sleep(SOON_S)
+                    await soon.wait()
             except TimeoutError:
                 continue
+            soon.clear()
+            # What the event told of takes a moment to show in the server's listing.
+            await asyncio.sleep(SOON_S)
 
     async def ask(self) -> None:
         """Ask every server once, all at the same time."""
-        names = list(self._servers.engines)
-        if self._running is not None:
-            names = [name for name in names if name in self._running]
+        self._drop_unconfigured()
+        await asyncio.gather(*map(self._ask_one, [*self._servers.engines]))
+
+    def _tell(self) -> None:
+        self._answered = True
+        self._look.set()
+
+    def _drop_unconfigured(self) -> None:
         for name in self.latest.keys() - self._servers.engines.keys():
             del self.latest[name]
-        await asyncio.gather(*(self._ask_one(name) for name in names))
 
     async def _ask_one(self, name: str) -> None:
         engine: MediaEngine | None = self._servers.running_engine(name)
-        if engine is None:
+        if engine is None or (self._running is not None and name not in self._running):
             return
         asked_at = time.monotonic()
         try:
@@ -120,6 +156,7 @@ class Listings:
                 self.latest[name] = Listing(asked_at, streams)
             self.errors.pop(name, None)
             self._silent_since.pop(name, None)
+            self._tell()
             await self._probe(name, engine)
 
     async def _probe(self, name: str, engine: MediaEngine) -> None:

@@ -87,6 +87,59 @@ async def test_one_that_hangs_holds_up_no_other(
     asking.cancel()
 
 
+async def test_events_of_one_are_seen_while_another_hangs(
+    core: Core, listings: Listings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ASK_TIMEOUT_S", 60.0)
+    monkeypatch.setattr(module, "SOON_S", 0.01)
+    await core.start_server(replace(SERVER, name="other"))
+    listings.set_running({"main": 1, "other": 2})
+    listings.set_pace(60.0)
+    core.main.api = "hangs"
+    changes = listings.changes()
+    async with asyncio.timeout(10):
+        await anext(changes)
+        for number in range(3):
+            core.engines.publish(f"live/{number}", f"c{number}", server="other")
+            listings.ask_soon()
+            while len(listings.latest["other"].streams) <= number:
+                await anext(changes)
+    assert "main" not in listings.latest
+    await changes.aclose()
+
+
+async def test_an_error_in_asking_one_ends_no_asking(
+    core: Core, listings: Listings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SOON_S", 0.01)
+    core.main.api = "breaks"
+    changes = listings.changes()
+    async with asyncio.timeout(10):
+        await anext(changes)
+        assert listings.latest == {}
+        core.main.api = "works"
+        listings.ask_soon()
+        while not listings.latest:
+            await anext(changes)
+    await changes.aclose()
+
+
+async def test_a_server_that_comes_later_is_asked_at_once(
+    core: Core, listings: Listings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SOON_S", 0.01)
+    listings.set_pace(60.0)
+    changes = listings.changes()
+    async with asyncio.timeout(10):
+        await anext(changes)
+        await core.start_server(replace(SERVER, name="other"))
+        listings.set_running({"main": 1, "other": 2})
+        listings.ask_soon()
+        while "other" not in listings.latest:
+            await anext(changes)
+    await changes.aclose()
+
+
 async def test_a_server_that_does_not_run_is_not_asked(core: Core, listings: Listings) -> None:
     core.engines.publish("live/a", "c1")
     await listings.ask()
