@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import platform
 import signal
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -17,16 +16,14 @@ from streamd import __version__
 from streamd.auth.decide import AuthIndex, Decision, decide_publish
 from streamd.auth.hooks_api import HookServer
 from streamd.auth.sessions import Sessions
-from streamd.config.addresses import progress_address, split_address
-from streamd.config.models import Daemon as DaemonModel
 from streamd.config.watch import ConfigWatcher
 from streamd.configuration import Accepted, Configuration
 from streamd.control_api import ControlServer, changes_json
-from streamd.desired import Desired, ServerSpec
+from streamd.desired import ServerSpec
 from streamd.engines.base import HookRequest, MediaEngine
 from streamd.engines.select import make_engine
 from streamd.errors import ConfigError, ControlError, StreamdError
-from streamd.ffmpeg.progress import ProgressReceiver
+from streamd.listeners import Listeners
 from streamd.logs import set_secrets
 from streamd.notify import Notifier
 from streamd.plan import server_process
@@ -35,9 +32,10 @@ from streamd.reconcile import Reconciler
 from streamd.servers import Servers
 from streamd.settings import Settings
 from streamd.state import State
+from streamd.status.gather import gather
 from streamd.status.http_api import StatusServer
 from streamd.status.report import remember, report
-from streamd.status.snapshot import Memory, ServerFacts, Snapshot
+from streamd.status.snapshot import Memory, Snapshot
 from streamd.supervision.exits import wait_for_exit
 from streamd.supervision.supervisord import Supervisord
 
@@ -108,12 +106,13 @@ class Daemon:
             quiesced=self._servers.quiesced,
             present=self._publishers.of,
         )
-        self._status = StatusServer(self.snapshot)
+        status = StatusServer(self._snapshot)
+        self._listeners = Listeners(self._hooks, status, self._reconciler.take_progress)
         self._control = ControlServer(
             settings.control_socket,
             reload=self._on_reload,
             plan=self._configuration.preview,
-            status=lambda: report(self.snapshot()),
+            status=lambda: report(self._snapshot()),
         )
         self._watcher = ConfigWatcher()
         self._auth: AuthIndex | None = None
@@ -196,15 +195,12 @@ class Daemon:
 
     async def _close(self) -> None:
         await self._control.stop()
-        await self._hooks.stop()
-        await self._status.stop()
+        await self._listeners.close()
         await self._reconciler.close()
         await self._servers.close()
         if self._stop.is_set() and self._settings.stops_media and not self._is_external:
             await self._supervisord.shutdown()
         await self._supervisord.close()
-        if self._reconciler.progress is not None:
-            self._reconciler.progress.close()
         self._notifier.close()
         log.info("daemon.stopped", media="stopped" if self._settings.stops_media else "kept")
 
@@ -212,57 +208,15 @@ class Daemon:
 
     async def _accept(self, accepted: Accepted) -> None:
         """Move listening sockets, secrets and watches to a configuration before it is applied."""
-        before = self._configuration.applied
-        old = before.desired.daemon if before else None
-        await self._move_listeners(old, accepted.desired.daemon)
-        secrets = accepted.secrets | {self._secrets.hook_path, self._secrets.api_password}
+        await self._listeners.move(accepted.desired.daemon)
+        secrets = accepted.secrets | self._secrets.texts
         set_secrets(secrets)
         self._servers.redact = tuple(sorted(secrets))
         # Before a new key is good for anything: the servers log what is published with it.
         with contextlib.suppress(StreamdError):  # none runs yet; what it starts will know
             servers = [server_process(name) for name in accepted.desired.servers]
             await self._supervisord.redact(servers, self._servers.redact)
-        self._auth = AuthIndex(accepted.desired)
-
-    async def _move_listeners(self, old: DaemonModel | None, new: DaemonModel) -> None:
-        """Listen where a configuration says; what fails leaves everything where it was."""
-        moves = old is None or old.hooks != new.hooks
-        progress = await self._hooks_at(new.hooks) if moves else None
-        try:
-            await self._serve_status(old, new)
-        except StreamdError:
-            if progress is not None and old is not None:
-                progress.close()
-                await self._hooks.start(*split_address(old.hooks))
-            raise
-        if progress is not None:
-            before = self._reconciler.progress
-            self._reconciler.take_progress(progress)
-            if before is not None:
-                before.close()
-
-    async def _hooks_at(self, address: str) -> ProgressReceiver:
-        """Move the hook endpoint, and return a receiver of progress beside it."""
-        progress = ProgressReceiver(*split_address(progress_address(address)))
-        progress.open()
-        try:
-            await self._hooks.start(*split_address(address))
-        except StreamdError:
-            progress.close()
-            raise
-        return progress
-
-    async def _serve_status(self, old: DaemonModel | None, new: DaemonModel) -> None:
-        token = new.status_token.get_secret_value() if new.status_token else None
-        if old is not None and (old.status, old.status_token) == (new.status, new.status_token):
-            return
-        try:
-            await self._status.start(new.status, token)
-        except StreamdError as error:
-            if old is not None:
-                raise
-            # At the start the media goes first; the endpoint is tried again and again.
-            log.error("status.not_listening", error=str(error))
+        self._auth = AuthIndex(accepted.desired, self._secrets.publish_secret)
 
     async def _watch(self) -> None:
         """Reload whenever the content of a watched file has changed."""
@@ -320,35 +274,8 @@ class Daemon:
         assert self._auth is not None, "hooks are served once a configuration is accepted"  # noqa: S101 - for mypy
         return decide_publish(request, self._auth, datetime.now(UTC))
 
-    def snapshot(self) -> Snapshot:
-        """Return the present moment for the status endpoint."""
-        applied = self._configuration.applied
-        listings = self._reconciler.listings
-        desired: Desired | None = applied.desired if applied else None
-        progress = self._reconciler.progress
-        return Snapshot(
-            version=__version__,
-            node=platform.node(),
-            desired=desired,
-            observed=self._reconciler.observed,
-            config=self._configuration.state,
-            converged=self._reconciler.converged and self._configuration.state.state == "applied",
-            now=datetime.now(UTC),
-            monotonic=time.monotonic(),
-            live={name: listing.streams for name, listing in listings.latest.items()},
-            tracks=progress.tracks if progress is not None else {},
-            servers={
-                name: ServerFacts(
-                    listings.versions.get(name),
-                    listings.ports.get(name, {}),
-                    listings.errors.get(name),
-                )
-                for name in (desired.servers if desired else ())
-            },
-            refusals=self._hooks.refusals,
-            refused=self._hooks.refused,
-            memory=self._memory,
-        )
+    def _snapshot(self) -> Snapshot:
+        return gather(self._configuration, self._reconciler, self._hooks, self._memory)
 
     # Loops
 
@@ -377,11 +304,9 @@ class Daemon:
     async def _keep_memory(self) -> None:
         """Date the states that the status endpoint tells of."""
         while True:
-            self._memory = remember(self.snapshot())
+            self._memory = remember(self._snapshot())
             await asyncio.sleep(MEMORY_S)
-            applied = self._configuration.applied
-            if applied is not None and not self._status.port:
-                await self._serve_status(None, applied.desired.daemon)
+            await self._listeners.try_status()
 
 
 async def _keep(name: str, loop: Callable[[], Awaitable[None]]) -> None:

@@ -1,0 +1,49 @@
+"""Take the snapshot that the status tells from out of the daemon's parts."""
+
+import platform
+import time
+from datetime import UTC, datetime
+
+from streamd import __version__
+from streamd.auth.hooks_api import HookServer
+from streamd.configuration import Configuration
+from streamd.reconcile import Reconciler
+from streamd.status.snapshot import Memory, ServerFacts, Snapshot
+
+
+def gather(
+    configuration: Configuration, reconciler: Reconciler, hooks: HookServer, memory: Memory
+) -> Snapshot:
+    """Return the present moment.
+
+    Args:
+        configuration: what is applied, and what became of the file.
+        reconciler: what exists, and what its servers and FFmpegs told last.
+        hooks: who was refused.
+        memory: of the report before.
+    """
+    desired = configuration.applied.desired if configuration.applied else None
+    listings = reconciler.listings
+    return Snapshot(
+        version=__version__,
+        node=platform.node(),
+        desired=desired,
+        observed=reconciler.observed,
+        config=configuration.state,
+        converged=reconciler.converged and configuration.state.state == "applied",
+        now=datetime.now(UTC),
+        monotonic=time.monotonic(),
+        live={name: listing.streams for name, listing in listings.latest.items()},
+        tracks=reconciler.progress.tracks if reconciler.progress is not None else {},
+        servers={
+            name: ServerFacts(
+                listings.versions.get(name),
+                listings.ports.get(name, {}),
+                listings.errors.get(name),
+            )
+            for name in (desired.servers if desired else ())
+        },
+        refusals=hooks.refusals,
+        refused=hooks.refused,
+        memory=memory,
+    )
