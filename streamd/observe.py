@@ -5,7 +5,7 @@ merged here, by pure functions with the time as an argument.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from streamd.engines.base import LiveStream
@@ -58,6 +58,7 @@ def present(
     admissions: Iterable[Admission],
     listings: Mapping[str, Listing],
     left: frozenset[tuple[str, str]],
+    known_as: Callable[[str], str] = str,
 ) -> Presence:
     """Decide who publishes now.
 
@@ -65,6 +66,8 @@ def present(
         admissions: those whom hooks let in.
         listings: each server's list, by server; absent while it could not be asked yet.
         left: (server, client id) of those whose leaving a hook told of lately.
+        known_as: what a listed stream is called whose publisher no hook let in; its name may hold
+            a secret.
 
     A publisher is present when the listing has it, or when the listing is older than it can be
     seen in. One in the listing whom no hook let in is present without a key, so that whoever
@@ -93,8 +96,8 @@ def present(
             over.add(key)
     for key, stream in listed.items():
         if key not in known and key not in left:
-            unknown = Publisher(key[0], stream.name, stream.name, stream.client_id)
-            publishers.setdefault(stream.name, unknown)
+            name = known_as(stream.name)
+            publishers.setdefault(name, Publisher(key[0], name, stream.name, stream.client_id))
     for publisher in awaited:
         publishers.setdefault(publisher.stream, publisher)
     return Presence(publishers, frozenset(over))

@@ -1,7 +1,7 @@
 """Who publishes: what hooks and listings told so far, kept over a restart of streamd."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from streamd.auth.sessions import Sessions
 from streamd.observe import Admission, Listing, present
@@ -61,11 +61,16 @@ class Publishers:
         for server in {server for server, _ in self._admissions} - servers:
             self.server_ended(server)
 
-    def present(self, listings: Mapping[str, Listing], now: float) -> Mapping[str, Publisher]:
-        """Return who publishes now, by `app/stream`."""
+    def present(
+        self,
+        listings: Mapping[str, Listing],
+        now: float,
+        known_as: Callable[[str], str] = str,
+    ) -> Mapping[str, Publisher]:
+        """Return who publishes now, by `app/stream`; `known_as` is that of `observe.present`."""
         for key in [key for key, at in self._left.items() if now - at > LEFT_KEPT_S]:
             del self._left[key]
-        presence = present(self._admissions.values(), listings, frozenset(self._left))
+        presence = present(self._admissions.values(), listings, frozenset(self._left), known_as)
         for key in presence.over:
             self._drop(key)
         return presence.publishers

@@ -198,7 +198,7 @@ class Reconciler:
         clock = datetime.now(UTC)
         self.observed = Observed(
             processes=processes,
-            publishers=self._publishers.present(self.listings.latest, now),
+            publishers=self._publishers.present(self.listings.latest, now, index.auth.known_as),
             histories=self.histories.by_process,
             loaded={name: self._state.loaded(name) for name in desired.servers},
         )

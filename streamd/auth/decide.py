@@ -22,7 +22,6 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import lru_cache
 from typing import Literal
 
 from streamd import names
@@ -154,6 +153,17 @@ class AuthIndex:
             return published
         return f"{app if app in self._apps else _masked(app)}/{_masked(stream)}"
 
+    def known_as(self, published: str) -> str:
+        """Return what a stream is called that a server lists and that no hook let in.
+
+        It keeps its name where that is no secret: the file spells it out, or anybody may publish
+        it. Any other is shown as `shown` does.
+        """
+        rule = self.rule_for(published)
+        if rule is not None and rule.keys is None:
+            return published
+        return self.shown(*names.split(published))
+
     def next_change(self, now: datetime) -> datetime | None:
         """Return when a key's window next begins or ends after `now`, None when none does."""
         position = bisect_right(self._boundaries, now)
@@ -165,37 +175,14 @@ def _masked(text: str) -> str:
     return "".join(c if c.isascii() and c.isalnum() else "?" for c in beginning) + "***"
 
 
-class _Same:
-    """A `Desired` as a key of a cache: compared by identity, as comparing it whole costs more."""
-
-    def __init__(self, desired: Desired) -> None:
-        self.desired = desired
-
-    def __hash__(self) -> int:
-        return id(self.desired)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and other.desired is self.desired
-
-
-@lru_cache(maxsize=2)  # what is in force, and what is being planned
-def _built(same: _Same) -> AuthIndex:
-    return AuthIndex(same.desired)
-
-
-def _index(rules: Desired | AuthIndex) -> AuthIndex:
-    return rules if isinstance(rules, AuthIndex) else _built(_Same(rules))
-
-
-def decide_publish(request: HookRequest, rules: Desired | AuthIndex, now: datetime) -> Decision:
+def decide_publish(request: HookRequest, index: AuthIndex, now: datetime) -> Decision:
     """Decide whether a client may publish the stream it asks for.
 
     Args:
         request: what the media server tells of the client.
-        rules: what is in force; the index of a `Desired` is built at its first use and kept.
+        index: the rules and keys in force.
         now: the time of day (aware).
     """
-    index = _index(rules)
     published = f"{request.app}/{request.stream}"
     shown = index.shown(request.app, request.stream)
     if not names.is_published_name(published):
@@ -269,15 +256,16 @@ def _no_rule(published: str, index: AuthIndex, shown: str) -> Refused:
     return Refused("unknown_stream", reason, shown)
 
 
-def authorised(publisher: Publisher, rules: Desired | AuthIndex, now: datetime) -> str | None:
+def authorised(publisher: Publisher, index: AuthIndex, now: datetime) -> str | None:
     """Return why a live publisher must go, None when it may stay.
 
     It stays while some key of its stream's rule has the secret that it came in with and is within
     its window. So giving a key another name puts nobody off, and neither does no longer asking
     for one. A publisher without a key, on a stream that asks for one, must go.
     """
-    index = _index(rules)
-    rule = index.rule_for(publisher.stream)
+    # Without a key there is none in the name, and `stream` may be masked (`AuthIndex.known_as`).
+    has_key = publisher.key_sha256 is not None
+    rule = index.rule_for(publisher.stream if has_key else publisher.published_as)
     if rule is None:
         return "no stream of the file matches it any more"
     if rule.keys is None:
@@ -294,11 +282,6 @@ def authorised(publisher: Publisher, rules: Desired | AuthIndex, now: datetime) 
     if publisher.key in rule.keys:
         return f"key {publisher.key} has another secret now"
     return f"key {publisher.key} is no key of stream {rule.pattern} any more"
-
-
-def next_change(rules: Desired | AuthIndex, now: datetime) -> datetime | None:
-    """Return when a key's window next begins or ends after `now`, None when none does."""
-    return _index(rules).next_change(now)
 
 
 def _sha256(secret: str) -> str:

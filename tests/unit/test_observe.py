@@ -65,6 +65,14 @@ def test_one_whom_no_hook_let_in_is_present_without_a_key() -> None:
     assert found.publishers["live/a"].key is None
 
 
+def test_one_whom_no_hook_let_in_is_known_without_the_secret_in_its_name() -> None:
+    found = present([], listing(1.0, listed("c9", "lot/a-SECRET99")), NOBODY, lambda _: "lot/***")
+    assert found.publishers == {"lot/***": Publisher("main", "lot/***", "lot/a-SECRET99", "c9")}
+    admitted = [Admission(publisher("c1", published_as="live/a-SECRET99"), 1.0)]
+    both = present(admitted, listing(5.0, listed("c1", "live/a-SECRET99")), NOBODY, lambda _: "x")
+    assert set(both.publishers) == {"live/a"}
+
+
 def test_a_key_in_the_name_does_not_make_a_second_stream() -> None:
     admitted = [Admission(publisher("c1", published_as="live/a-SECRET99"), 1.0)]
     found = present(admitted, listing(5.0, listed("c1", "live/a-SECRET99")), NOBODY)
