@@ -18,6 +18,11 @@ _RESERVED_DESCRIPTORS = 64
 _TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
 
+def connections(open_files: int) -> int:
+    """Return how many connections nginx takes with this soft limit on open files."""
+    return max(32, min(open_files - _RESERVED_DESCRIPTORS, _CONNECTIONS))
+
+
 def render_config(
     spec: ServerSpec, directory: Path, secrets: ServerSecrets, module: Path, open_files: int
 ) -> str:
@@ -39,7 +44,6 @@ def render_config(
     if not spec.rtmp:
         raise EngineError("listen.rtmp is needed; nginx-rtmp takes streams by RTMP only")
     state = "the state directory"
-    connections = max(32, min(open_files - _RESERVED_DESCRIPTORS, _CONNECTIONS))
     return "\n".join(
         (
             "# Written by streamd. Edits are overwritten.",
@@ -49,7 +53,7 @@ def render_config(
             f"pid {quoted(directory / 'nginx.pid', state)};",
             f"lock_file {quoted(directory / 'nginx.lock', state)};",
             "error_log stderr notice;",
-            f"events {{ worker_connections {connections}; }}",
+            f"events {{ worker_connections {connections(open_files)}; }}",
             *_rtmp(spec, directory, secrets),
             *_http(spec, directory, secrets),
             "",

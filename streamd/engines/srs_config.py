@@ -37,6 +37,14 @@ def api_endpoint(spec: ServerSpec) -> tuple[str, int]:
     return "127.0.0.1", (spec.http if spec.webrtc and spec.http else spec.api)
 
 
+def connections(open_files: int) -> int:
+    """Return how many connections SRS takes with this hard limit on open files.
+
+    With fewer than 1 it does not start.
+    """
+    return min(open_files - RESERVED_DESCRIPTORS, _MAX_CONNECTIONS)
+
+
 def render_config(
     spec: ServerSpec, directory: Path, secrets: ServerSecrets, open_files: int
 ) -> str:
@@ -51,8 +59,7 @@ def render_config(
     Raises:
         EngineError: a value cannot be expressed, or the ports do not go together.
     """
-    connections = min(open_files - RESERVED_DESCRIPTORS, _MAX_CONNECTIONS)
-    if connections < 1:
+    if connections(open_files) < 1:
         raise EngineError(
             f"the limit on open files is {open_files}; raise it (ulimit -n, LimitNOFILE=) to 10000"
         )
@@ -64,7 +71,7 @@ def render_config(
         (
             "# Written by streamd. Edits are overwritten.",
             f"listen {rtmp_port if spec.rtmp else f'{rtmp_host}:{rtmp_port}'};",
-            f"max_connections {connections};",
+            f"max_connections {connections(open_files)};",
             "daemon off;",
             f"work_dir {state};",
             f"ff_log_dir {state};",

@@ -25,7 +25,7 @@ _ANALYZE_US = {"rtmp": 10_000_000, "http": 3_000_000}
 # Instead of the kernel's own choice of up to 4 MB, in which a slow stream hides for minutes that
 # its receiver reads no more. It bounds the bit rate to about 1.3 times itself per round trip:
 # 27 Mb/s at 100 ms, or 22 where net.core.wmem_max is as it mostly is (208 KiB).
-_SEND_BUFFER_BYTES = 256 * 1024
+SEND_BUFFER_BYTES = 256 * 1024
 
 # A track that ends holds up the other for this long, 10 s by default, in which nothing is sent.
 _INTERLEAVE_US = 1_000_000
@@ -147,7 +147,7 @@ def _rtmp_output(job: TargetJob, binary: FFmpegBinary) -> _End:
     server, app, playpath = split_rtmp(job.output_url)
     options = {
         "rw_timeout": str(_OUTPUT_TIMEOUT_US),
-        "send_buffer_size": str(_SEND_BUFFER_BYTES),
+        "send_buffer_size": str(SEND_BUFFER_BYTES),
         "tcp_nodelay": "1",
     }
     if server.startswith("rtmps:"):
