@@ -14,7 +14,7 @@ import aiohttp
 from aiohttp import web
 
 from streamd.changes import Change
-from streamd.errors import ConfigError, ControlError, Problem, StreamdError
+from streamd.errors import ConfigError, ControlError, NoDaemonError, Problem, StreamdError
 
 REQUEST_TIMEOUT_S = 120.0
 _BODY_LIMIT = 64 * 1024
@@ -123,7 +123,8 @@ async def ask(
 
     Raises:
         ConfigError: the daemon refused a configuration.
-        ControlError: no daemon answers there, or it answered with another error.
+        NoDaemonError: no daemon runs there.
+        ControlError: it cannot be asked, or it answered with another error.
     """
     wait_s = float((body or {}).get("wait_s", 0.0))
     timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S + wait_s)
@@ -139,10 +140,18 @@ async def ask(
         raise ControlError(
             f"streamd did not answer within {timeout.total:g} s; see its log"
         ) from error
-    except (aiohttp.ClientError, OSError) as error:
+    except aiohttp.ClientConnectorError as error:
+        if _is_refused(error.os_error):
+            raise NoDaemonError(
+                f"no streamd answers at {socket}; start it, or name its directory with "
+                "--runtime-dir"
+            ) from error
         raise ControlError(
-            f"no streamd answers at {socket}; start it, or name its directory with --runtime-dir"
+            f"streamd cannot be reached at {socket}: {error.os_error.strerror}; run this as the "
+            "user that it runs as"
         ) from error
+    except (aiohttp.ClientError, OSError) as error:
+        raise ControlError(f"streamd broke off its answer at {socket}; see its log") from error
     except ValueError as error:
         raise ControlError("streamd failed to answer; see its log") from error
     if response.status == 422:
@@ -150,3 +159,10 @@ async def ask(
             raise ConfigError(Problem(**problem) for problem in answer["problems"])
         raise ControlError(answer["error"])
     return answer
+
+
+def _is_refused(error: OSError) -> bool:
+    """Tell whether nobody listens, also where a killed daemon left its socket."""
+    # Without a number the path is too long for a socket, so that no daemon can listen there.
+    absent = (FileNotFoundError, NotADirectoryError, ConnectionRefusedError)
+    return isinstance(error, absent) or error.errno is None

@@ -75,3 +75,7 @@ class PlanRefusedError(StreamdError):
 
 class ControlError(StreamdError):
     """The running daemon could not be reached, or answered with an error."""
+
+
+class NoDaemonError(ControlError):
+    """No daemon runs that could be asked."""

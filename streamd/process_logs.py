@@ -54,7 +54,7 @@ def find(log_dir: Path, name: str) -> dict[str, Path]:
             (`target.youtube`).
 
     Raises:
-        StreamdError: there is none; says which there are.
+        StreamdError: there is none; says where it was looked for, and which there are.
     """
     logs = _logs(log_dir)
     found = _meant(logs, name)
@@ -67,6 +67,11 @@ def find(log_dir: Path, name: str) -> dict[str, Path]:
 def _logs(log_dir: Path) -> dict[str, Path]:
     try:
         paths = sorted(path for path in log_dir.iterdir() if path.suffix == _SUFFIX)
+    except FileNotFoundError as error:
+        raise StreamdError(
+            f"{log_dir} does not exist: nothing has been started yet that would have a log there. "
+            "Start streamd, or name its directory with --log-dir"
+        ) from error
     except OSError as error:
         raise StreamdError(f"{log_dir} cannot be read: {error.strerror}") from error
     return {unquote(path.name.removesuffix(_SUFFIX)): path for path in paths}

@@ -97,7 +97,7 @@ def test_an_unknown_name_tells_which_there_are(tmp_path: Path) -> None:
 
 
 def test_a_missing_directory_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(StreamdError, match="cannot be read"):
+    with pytest.raises(StreamdError, match="nowhere does not exist: nothing has been started yet"):
         find(tmp_path / "nowhere", "main")
 
 
