@@ -1,13 +1,16 @@
 """What the commands that need no daemon print and exit with."""
 
+import errno
 import json
 import re
+import socket
 from pathlib import Path
 
 import pytest
 
 from streamd import __version__
-from streamd.cli import CHANGES, build_parser, main
+from streamd.cli import build_parser, main
+from streamd.commands import CHANGES
 from streamd.config.load import load
 from streamd.state import write_private
 
@@ -121,6 +124,38 @@ def test_a_plan_compares_with_what_was_applied_last(cli: Cli) -> None:
     assert "KEY" not in out
 
 
+def test_a_plan_beside_the_socket_of_a_killed_daemon_is_made_without_it(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli.applied()
+    directory = cli.directory / "runtime"
+    directory.mkdir()
+    monkeypatch.chdir(directory)  # the path of a socket is short
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind("streamd.sock")
+    status, out, _ = cli("plan", "--runtime-dir=/proc/self/cwd")
+    assert (status, out) == (
+        0,
+        "no streamd runs; compared with what was applied last: nothing to do\n",
+    )
+    status, _, err = cli("status", "--runtime-dir=/proc/self/cwd")
+    assert status == 1
+    assert "no streamd answers" in err
+
+
+def test_a_daemon_that_may_not_be_asked_is_not_taken_for_none(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbid(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(socket.socket, "connect", forbid)
+    monkeypatch.chdir(cli.directory)
+    status, out, err = cli("plan", "--runtime-dir=/proc/self/cwd")
+    assert (status, out) == (1, "")
+    assert "Permission denied" in err
+
+
 def test_a_plan_for_scripts_is_json_and_nothing_else(cli: Cli) -> None:
     cli.applied()
     status, out, _ = cli("plan", "--json")
@@ -186,9 +221,21 @@ def test_the_version_is_printed(cli: Cli) -> None:
 
 
 def test_a_log_that_is_not_there_is_an_error(cli: Cli) -> None:
+    (cli.directory / "log").mkdir()
+    (cli.directory / "log/server.main.log").write_text("started\n")
     status, out, err = cli("logs", "nobody")
     assert (status, out) == (1, "")
-    assert err
+    assert f"{cli.directory / 'log'}: no log of 'nobody'; there are: main" in err
+
+
+@pytest.mark.parametrize("flags", [(), ("--follow",)])
+def test_before_anything_was_started_it_is_said_where_logs_would_be(
+    cli: Cli, flags: tuple[str, ...]
+) -> None:
+    status, out, err = cli("logs", "main", *flags)
+    assert (status, out) == (1, "")
+    assert str(cli.directory / "log") in err
+    assert "nothing has been started yet" in err
 
 
 def test_a_wrong_variable_stops_every_command(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
