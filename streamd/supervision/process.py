@@ -23,7 +23,6 @@ class ProcessSpec:
         argv: the program's absolute path and its arguments; never through a shell.
         identity: kept with the process and given back by `list`.
         publisher: kept likewise.
-        environment: added to a minimal one.
         secret_inputs: file descriptor number -> text that the process reads from it (a pipe), so
             that it stays out of argv and environment. At most 60 kB each.
         redact: texts that are masked in the process's log.
@@ -37,7 +36,6 @@ class ProcessSpec:
     identity: str
     log_path: str
     publisher: str = ""
-    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     secret_inputs: Mapping[int, str] = field(default_factory=dict, repr=False)
     redact: tuple[str, ...] = field(default=(), repr=False)
     redact_patterns: tuple[str, ...] = ()

@@ -82,7 +82,7 @@ class SupervisedConfig(ProcessConfig):
             killasgroup=True,
             exitcodes=[0],
             redirect_stderr=True,
-            environment={**spec["environment"], MARKER: runtime_dir},
+            environment={MARKER: runtime_dir},
             **output,
         )
 

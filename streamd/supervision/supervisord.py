@@ -67,7 +67,6 @@ def _plain(spec: ProcessSpec) -> dict[str, Any]:
     plain = {field.name: getattr(spec, field.name) for field in fields(spec)}
     return {
         **plain,
-        "environment": dict(spec.environment),
         "secret_inputs": {str(fd): text for fd, text in spec.secret_inputs.items()},
     }
 
@@ -91,10 +90,6 @@ class Supervisord:
         self._session: aiohttp.ClientSession | None = None
         self._launched: int | None = None
         self._pid = 0
-
-    def pid(self) -> int:
-        """Return the pid of the supervisord that `ensure_running` found last; 0 before that."""
-        return self._pid
 
     async def ensure_running(self, *, external: bool) -> int:
         """Return the pid of a supervisord that answers; start one when there is none.

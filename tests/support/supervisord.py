@@ -26,12 +26,21 @@ time.sleep(600)
 
 
 class RunningSupervisord(Supervisord):
-    """A `Supervisord` that knows its directories."""
+    """A `Supervisord` that knows its directories, and the pid that was found last."""
 
     def __init__(self, root: Path) -> None:
         self.runtime_dir = root / "run"
         self.log_dir = root / "log"
+        self._found = 0
         super().__init__(self.runtime_dir, self.log_dir)
+
+    async def ensure_running(self, *, external: bool) -> int:
+        self._found = await super().ensure_running(external=external)
+        return self._found
+
+    def pid(self) -> int:
+        """Return the pid of the supervisord; 0 before one was found."""
+        return self._found
 
     def spec(self, name: str, code: str = SLEEPER, *arguments: str, **changes: Any) -> ProcessSpec:
         """Describe a process that runs Python code."""
