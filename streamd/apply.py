@@ -11,10 +11,10 @@ import structlog
 
 from streamd.engines.base import MediaEngine
 from streamd.errors import FFmpegError, StreamdError
-from streamd.ffmpeg.argv import FFmpegBinary, target_process
-from streamd.jobs import Job, ServerJob, TargetJob
-from streamd.plan import Forget, Kick, Kill, Plan, Reload, Start, Step, Stop, job_identity
+from streamd.jobs import Job, PlayoutJob, ServerJob, TargetJob, TranscodeJob
+from streamd.plan import Forget, Kick, Kill, Plan, Reload, Start, Step, Stop
 from streamd.process_logs import log_file_name
+from streamd.processes import Workshop, process_of
 from streamd.servers import Servers
 from streamd.supervision.process import ProcessRunner, ProcessSpec
 
@@ -53,7 +53,7 @@ class Applier:
         self._log_dir = log_dir
         self._spawn = spawn
         self._on_failed = on_failed
-        self.ffmpeg: FFmpegBinary | None = None
+        self.workshop: Workshop | None = None
 
     async def apply(self, plan: Plan) -> None:
         """Do every step of a plan, those that only end something first.
@@ -116,10 +116,9 @@ class Applier:
                     continue  # its exit, and why, is in the next list
                 log.info("process.started", name=name, pid=pid)
 
-    def _spec(self, job: TargetJob) -> ProcessSpec:
-        assert self.ffmpeg is not None, "a configuration is accepted with its FFmpeg"  # noqa: S101 - for mypy
-        log_path = self._log_dir / log_file_name(job.process)
-        return target_process(job, self.ffmpeg, str(log_path), identity=job_identity(job))
+    def _spec(self, job: TargetJob | PlayoutJob | TranscodeJob) -> ProcessSpec:
+        assert self.workshop is not None, "a configuration is accepted with its FFmpeg"  # noqa: S101 - for mypy
+        return process_of(job, self.workshop, str(self._log_dir / log_file_name(job.process)))
 
 
 def kick_name(step: Kick) -> str:

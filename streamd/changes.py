@@ -100,7 +100,7 @@ def changes(
         *_daemon_changes(old, new, observed),
         *_server_changes(old, new, observed, viewers),
         *_rule_changes(old, new, observed, clock),
-        *_target_changes(old, new, observed),
+        *_target_changes(old, new, observed, clock),
     )
 
 
@@ -198,8 +198,10 @@ def _rule_changes(old: Desired, new: Desired, observed: Observed, clock: datetim
     return found
 
 
-def _target_changes(old: Desired, new: Desired, observed: Observed) -> list[Change]:
-    ended = _ended_jobs(old, new, observed)
+def _target_changes(
+    old: Desired, new: Desired, observed: Observed, clock: datetime
+) -> list[Change]:
+    ended = _ended_jobs(old, new, observed, clock)
     found = []
     for name, before, after in _pairs(old.targets, new.targets):
         touched = Touched(targets=ended.get(name, frozenset()))
@@ -210,15 +212,17 @@ def _target_changes(old: Desired, new: Desired, observed: Observed) -> list[Chan
     return found
 
 
-def _ended_jobs(old: Desired, new: Desired, observed: Observed) -> dict[str, frozenset[str]]:
+def _ended_jobs(
+    old: Desired, new: Desired, observed: Observed, clock: datetime
+) -> dict[str, frozenset[str]]:
     """Return, by target, its live processes whose job is another one or none with `new`.
 
     What every target shares (FFmpeg, the address of progress) is left out: it has a change of
     its own.
     """
     new = replace(new, ffmpeg=old.ffmpeg, daemon=old.daemon)
-    before, _ = wanted_jobs(old, observed, _same_input, 0.0)
-    after, _ = wanted_jobs(new, replace(observed), _same_input, 0.0)
+    before, _ = wanted_jobs(old, observed, _same_input, 0.0, clock)
+    after, _ = wanted_jobs(new, observed, _same_input, 0.0, clock)
     ended: dict[str, frozenset[str]] = {}
     for process in _live_targets(observed):
         job = before.get(process)

@@ -154,7 +154,7 @@ class Configuration:
         await self._on_accepted(accepted)
         # Without a wait in between, so that no pass sees one half of it.
         unused = self._servers.adopt(accepted.desired.servers, self._running_servers())
-        self._reconciler.applier.ffmpeg = accepted.ffmpeg
+        self._reconciler.use_ffmpeg(accepted.ffmpeg)
         self.applied = accepted
         self._reconciler.desire(accepted.desired)
         for engine in unused:

@@ -13,7 +13,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from streamd import names, platforms
-from streamd.config.models import Config, Daemon, Key, Listen, Server, Target
+from streamd.config.models import (
+    Config,
+    Daemon,
+    Key,
+    Listen,
+    Server,
+    Stream,
+    StreamSource,
+    Target,
+    Transcode,
+    TranscodeVideo,
+)
+from streamd.playout.spec import FilesInput, IngestInput, PlayoutInput, PullInput, SlateInput
+from streamd.schedule import DailyWindow
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -26,11 +39,12 @@ class Machine:
     """What `desire` has to know of the machine, gathered by `streamd.machine`.
 
     `engines` holds the path of each engine's binary that was found by itself; a `binary:` in the
-    file needs none of them.
+    file needs none of them. Files in `state_directory` may be played too.
     """
 
     engines: Mapping[EngineName, Path]
     ffmpeg: Path | None
+    state_directory: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +66,11 @@ class ServerSpec:
     hooks: str  # HOST:PORT that the server asks about publishers
     apps: tuple[str, ...]  # for an engine that has to declare them; () for one that need not
 
+    @property
+    def loopback_rtmp(self) -> str:
+        """Where this machine's own processes publish and play, without the app."""
+        return f"rtmp://127.0.0.1:{self.rtmp}"
+
 
 @dataclass(frozen=True, slots=True)
 class KeySpec:
@@ -71,11 +90,23 @@ class KeySpec:
 
 @dataclass(frozen=True, slots=True)
 class StreamRule:
-    """Who may publish what matches `pattern` (full: `app/stream`). `keys` None: anybody."""
+    """Who may publish what matches `pattern` (full: `app/stream`). `keys` None: anybody.
+
+    Attributes:
+        pattern: full.
+        keys: names of keys; None: anybody may publish.
+        key_in_name: the secret may stand behind the name.
+        internal: streamd alone publishes it.
+        ingest: of an internal one, where people publish instead; None: nowhere.
+        ingest_of: what is published here is shown as that stream, and goes nowhere by itself.
+    """
 
     pattern: str
     keys: frozenset[str] | None
     key_in_name: bool = False
+    internal: bool = False
+    ingest: str | None = None
+    ingest_of: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +125,80 @@ class TargetSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class OverlaySpec:
+    """A picture over the video, `margin` pixels from a corner; `width` None: as it is."""
+
+    file: str
+    position: Literal["top-left", "top-right", "bottom-left", "bottom-right"]
+    margin: int
+    width: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class VideoSpec:
+    """How video is encoded. What is None is as it comes.
+
+    `bitrate` is in bits per second, `keyframe_interval_s` in seconds. With the codecs `copy` and
+    `none` nothing else counts.
+    """
+
+    codec: Literal["h264", "h264_nvenc", "h264_vaapi", "h264_qsv", "copy", "none"]
+    width: int | None = None
+    height: int | None = None
+    bitrate: int = 0
+    fps: float | None = None
+    keyframe_interval_s: float = 2.0
+    preset: str | None = None
+    profile: Literal["baseline", "main", "high"] | None = None
+    overlay: OverlaySpec | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AudioSpec:
+    """How sound is encoded. What is None is as it comes; `bitrate` is in bits per second."""
+
+    codec: Literal["aac", "copy", "none"]
+    bitrate: int = 128_000
+    sample_rate: int | None = None
+    channels: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TranscodeSpec:
+    """One stream (`app/stream`) that is made `to` another."""
+
+    name: str
+    stream: str
+    to: str
+    video: VideoSpec
+    audio: AudioSpec
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSpec:
+    """A stream that streamd publishes itself: from a source, with a slate, or from both.
+
+    Attributes:
+        stream: `app/stream`.
+        server: name of the media server that it is published on.
+        inputs: what it is made of, the preferred first.
+        on_demand: only while somebody watches or something needs it.
+        window: when it is published; None: always.
+    """
+
+    stream: str
+    server: str
+    inputs: tuple[PlayoutInput, ...]
+    on_demand: bool = False
+    window: DailyWindow | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Desired:
-    """Everything that shall exist, each kind keyed by name (rules by pattern)."""
+    """Everything that shall exist, each kind keyed by name (rules by pattern, sources by stream).
+
+    `transcodes` holds the enabled ones only.
+    """
 
     ffmpeg: str
     daemon: Daemon
@@ -103,6 +206,8 @@ class Desired:
     keys: Mapping[str, KeySpec]
     rules: Mapping[str, StreamRule]
     targets: Mapping[str, TargetSpec]
+    sources: Mapping[str, SourceSpec] = field(default_factory=dict)
+    transcodes: Mapping[str, TranscodeSpec] = field(default_factory=dict)
 
 
 def identity(value: "DataclassInstance") -> str:
@@ -177,22 +282,91 @@ def listen_of(server: Server, engine: EngineName) -> Listen:
 
 def desire(config: Config, machine: Machine) -> Desired:
     """Fill in every default and reference of a checked configuration."""
-    rules = {}
-    for text, stream in config.streams.items():
-        pattern = names.full_name(text)
-        keys = None if stream.keys == "any" else frozenset(stream.keys)
-        rules[pattern] = StreamRule(pattern, keys, stream.key_in_name)
+    rules = _rules(config)
+    servers = {
+        name: _server(name, server, machine, config, tuple(rules))
+        for name, server in config.servers.items()
+    }
     return Desired(
         ffmpeg=str(config.ffmpeg or machine.ffmpeg or "ffmpeg"),
         daemon=config.daemon,
-        servers={
-            name: _server(name, server, machine, config, tuple(rules))
-            for name, server in config.servers.items()
-        },
+        servers=servers,
         keys={name: _key(name, key) for name, key in config.keys.items()},
         rules=rules,
         targets={name: _target(name, target) for name, target in config.targets.items()},
+        sources=_sources(config, servers, machine),
+        transcodes={
+            name: _transcode(name, transcode)
+            for name, transcode in config.transcodes.items()
+            if transcode.enabled
+        },
     )
+
+
+def _rules(config: Config) -> dict[str, StreamRule]:
+    rules: dict[str, StreamRule] = {}
+    for text, stream in config.streams.items():
+        pattern = names.full_name(text)
+        keys = None if stream.keys == "any" else frozenset(stream.keys or ())
+        if stream.source is None and stream.fallback is None:
+            rules[pattern] = StreamRule(pattern, keys, stream.key_in_name)
+            continue
+        ingest = None if stream.keys is None else names.ingest_name(pattern)
+        rules[pattern] = StreamRule(pattern, frozenset(), internal=True, ingest=ingest)
+        if ingest is not None:
+            rules[ingest] = StreamRule(ingest, keys, ingest_of=pattern)
+    for transcode in config.transcodes.values():
+        made = names.full_name(transcode.to)
+        rules.setdefault(made, StreamRule(made, frozenset(), internal=True))
+    return rules
+
+
+def source_directories(config: Config, machine: Machine) -> tuple[str, ...]:
+    """Return the directories below which files may be played."""
+    directories = [*config.daemon.source_directories, machine.state_directory]
+    return tuple(str(directory) for directory in directories if directory is not None)
+
+
+def _sources(
+    config: Config, servers: Mapping[str, ServerSpec], machine: Machine
+) -> dict[str, SourceSpec]:
+    sources = {}
+    directories = source_directories(config, machine)
+    for text, stream in config.streams.items():
+        if stream.source is None and stream.fallback is None:
+            continue
+        name = names.full_name(text)
+        server = servers[stream.server or next(iter(servers))]
+        inputs = tuple(_inputs(name, stream, server, directories))
+        source = stream.source or StreamSource()
+        window = None
+        if source.start is not None and source.end is not None:
+            window = DailyWindow(source.start, source.end, source.timezone)
+        sources[name] = SourceSpec(name, server.name, inputs, source.on_demand, window)
+    return sources
+
+
+def _inputs(
+    name: str, stream: Stream, server: ServerSpec, directories: tuple[str, ...]
+) -> Iterator[PlayoutInput]:
+    """Yield what a stream is made of, in order of preference."""
+    if stream.keys is not None:
+        yield IngestInput(f"{server.loopback_rtmp}/{names.ingest_name(name)}")
+    source = stream.source
+    if source is not None and source.files is not None:
+        yield FilesInput(
+            files=tuple(map(str, source.files)),
+            loop=source.loop,
+            shuffle=source.shuffle,
+            picture=str(source.picture) if source.picture else None,
+            directories=directories,
+        )
+    elif source is not None:
+        for url in (source.url, source.backup_url):
+            if url is not None:
+                yield PullInput(url.get_secret_value(), source.transport, source.audio)
+    if stream.fallback is not None:
+        yield SlateInput(str(stream.fallback), directories)
 
 
 def _server(
@@ -240,3 +414,35 @@ def _target(name: str, target: Target) -> TargetSpec:
         urls.append(platforms.compose("custom", target.backup_url.get_secret_value(), key))
     many = len(full) > 1 or any(map(names.has_wildcard, full))
     return TargetSpec(name, full, many, target.platform, tuple(urls), target.enabled)
+
+
+def _transcode(name: str, transcode: Transcode) -> TranscodeSpec:
+    audio = transcode.audio
+    return TranscodeSpec(
+        name,
+        names.full_name(transcode.stream),
+        names.full_name(transcode.to),
+        _video(transcode.video),
+        AudioSpec(audio.codec)
+        if audio.codec != "aac"
+        else AudioSpec(audio.codec, audio.bitrate or 128_000, audio.sample_rate, audio.channels),
+    )
+
+
+def _video(video: TranscodeVideo) -> VideoSpec:
+    if video.codec in ("copy", "none"):
+        return VideoSpec(video.codec)
+    overlay = video.overlay
+    return VideoSpec(
+        codec=video.codec,
+        width=video.width,
+        height=video.height,
+        bitrate=video.bitrate or 0,
+        fps=video.fps,
+        keyframe_interval_s=video.keyframe_interval.total_seconds(),
+        preset=video.preset,
+        profile=video.profile,
+        overlay=None
+        if overlay is None
+        else OverlaySpec(str(overlay.file), overlay.position, overlay.margin, overlay.width),
+    )

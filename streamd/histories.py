@@ -11,9 +11,9 @@ import structlog
 from streamd import backoff
 from streamd.backoff import Failure
 from streamd.ffmpeg.errors import last_error
-from streamd.jobs import Job, ServerJob
+from streamd.jobs import Job, PlayoutJob, ServerJob
 from streamd.observed import JobHistory, ObservedProcess
-from streamd.plan import job_identity
+from streamd.plan import is_finished, job_identity
 from streamd.process_logs import log_file_name, tail
 
 log = structlog.get_logger()
@@ -71,7 +71,7 @@ class Histories:
                     history, judged_run=process.started_at, healthy_since=None, retry_at=0.0
                 )
                 continue
-            if process.identity != job_identity(job):
+            if process.identity != job_identity(job) or is_finished(job, process):
                 continue  # an earlier job of this name; what it did says nothing about this one
             self._count(job, history, self._failure(job, process, failure if asked else None))
 
@@ -98,7 +98,7 @@ class Histories:
         if process.error is not None:
             return Failure(process.started_at, process.error)
         lines = tail(self._log_dir / log_file_name(process.name), _LAST_LINES)
-        if isinstance(job, ServerJob):
+        if isinstance(job, ServerJob | PlayoutJob):
             said = lines[-1].strip()[-_LAST_LINE_LENGTH:] if lines else "its log is empty"
             killed = process.exit_status is not None and process.exit_status < 0
             ended = _ended(process)

@@ -6,7 +6,8 @@ as for one that an earlier streamd left.
 
 from dataclasses import dataclass, field
 
-from streamd.desired import ServerSpec
+from streamd.desired import ServerSpec, TranscodeSpec
+from streamd.playout.spec import PlayoutInput
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +47,54 @@ class TargetJob:
     input_secret: bool = False
 
 
-Job = ServerJob | TargetJob
+@dataclass(frozen=True, slots=True)
+class PlayoutJob:
+    """Publish one stream of streamd's own making.
 
-REPORTING_KINDS = frozenset({"target"})
-"""The kinds that are FFmpegs: each reports its progress, and its start takes much of a core."""
+    Attributes:
+        process: name of the process, `playout.app/stream`.
+        stream: `app/stream`.
+        publish_url: where, on loopback; streamd's own secret is added when it starts.
+        inputs: what it is made of, the preferred first.
+        ffmpeg: path of the binary.
+        progress: as of `TargetJob`.
+    """
+
+    process: str
+    stream: str
+    publish_url: str
+    inputs: tuple[PlayoutInput, ...]
+    ffmpeg: str
+    progress: str
+
+
+@dataclass(frozen=True, slots=True)
+class TranscodeJob:
+    """Make other streams of one, in one FFmpeg, while `publisher` publishes it.
+
+    Attributes:
+        process: name of the process, `transcode.app/stream` by what it reads.
+        stream: `app/stream` that is read.
+        input_url, input_secret, publisher, ffmpeg, progress: as of `TargetJob`.
+        publish_url: the server to publish to, on loopback, without app and stream.
+        transcodes: what is made of it, by name.
+    """
+
+    process: str
+    stream: str
+    input_url: str = field(repr=False)
+    publish_url: str
+    transcodes: tuple[TranscodeSpec, ...]
+    publisher: str
+    ffmpeg: str
+    progress: str
+    input_secret: bool = False
+
+
+Job = ServerJob | TargetJob | PlayoutJob | TranscodeJob
+
+REPORTING_KINDS = frozenset({"target", "transcode", "playout"})
+"""The kinds that report their progress. They hold an FFmpeg, whose start takes much of a core."""
 
 
 def server_of(process: str) -> str | None:
@@ -59,7 +104,7 @@ def server_of(process: str) -> str | None:
 
 
 def reports_progress(process: str) -> bool:
-    """Tell by its name whether a process is an FFmpeg that reports its progress."""
+    """Tell by its name whether a process reports its progress."""
     return process.partition(".")[0] in REPORTING_KINDS
 
 
@@ -68,4 +113,4 @@ def fed_by(job: Job) -> str | None:
 
     Only what is fed by a publisher can stall: whether its input goes on is known from the server.
     """
-    return None if isinstance(job, ServerJob) else job.stream
+    return job.stream if isinstance(job, TargetJob | TranscodeJob) else None

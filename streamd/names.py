@@ -4,6 +4,9 @@ import re
 from functools import lru_cache
 
 DEFAULT_APP = "live"
+INGEST_APP = "in"
+"""Streams with a fallback are published under this app, and played under their own name."""
+
 MAX_NAME_LENGTH = 200
 
 # A stream's name becomes part of URLs, HLS file names and log file names. This set is what RTMP
@@ -38,6 +41,14 @@ def split(stream: str) -> tuple[str, str]:
     """Split `app/stream` at its last slash, as RTMP servers do."""
     app, _, name = stream.rpartition("/")
     return app, name
+
+
+def ingest_name(stream: str) -> str:
+    """Return where `app/stream` is published when it has a fallback: `live/x` at `in/x`.
+
+    One of another app keeps that: `lot/x` at `in/lot/x`.
+    """
+    return f"{INGEST_APP}/{stream.removeprefix(f'{DEFAULT_APP}/')}"
 
 
 def has_wildcard(pattern: str) -> bool:

@@ -47,6 +47,7 @@ class Publisher:
         protocol: rtmp, srt or webrtc.
         address: the publisher's IP address.
         since: when it was let in.
+        internal: it is a process of streamd's own.
     """
 
     server: str
@@ -58,6 +59,7 @@ class Publisher:
     protocol: str = "rtmp"
     address: str = ""
     since: datetime | None = None
+    internal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,7 @@ class Observed:
             went on, servers with a dead port.
         loaded: by server, what a running one was last started from or reloaded with
             (`streamd.desired.reload_identity`).
+        demanded: streams that somebody watches or has asked for lately.
     """
 
     processes: Mapping[str, ObservedProcess] = field(default_factory=dict)
@@ -104,3 +107,4 @@ class Observed:
     histories: Mapping[str, JobHistory] = field(default_factory=dict)
     stalled: frozenset[str] = frozenset()
     loaded: Mapping[str, str] = field(default_factory=dict)
+    demanded: frozenset[str] = frozenset()

@@ -15,12 +15,14 @@ from streamd.auth.decide import AuthIndex, authorised
 from streamd.desired import (
     RELOADABLE_FIELDS,
     Desired,
+    SourceSpec,
     TargetSpec,
+    TranscodeSpec,
     identity,
     reload_identity,
     restart_identity,
 )
-from streamd.jobs import Job, ServerJob, TargetJob
+from streamd.jobs import Job, PlayoutJob, ServerJob, TargetJob, TranscodeJob
 from streamd.observed import JobHistory, Observed, ObservedProcess, Publisher
 
 BACKUP_AFTER_FAILURES = 3
@@ -143,11 +145,36 @@ class PlanIndex:
     def __init__(self, desired: Desired) -> None:
         self.auth = AuthIndex(desired)
         self.targets = TargetIndex(desired.targets.values())
+        self.transcodes: defaultdict[str, list[TranscodeSpec]] = defaultdict(list)
+        for transcode in desired.transcodes.values():
+            self.transcodes[transcode.stream].append(transcode)
+        self._windows = {source.window for source in desired.sources.values() if source.window}
+
+    def is_ingest(self, stream: str) -> bool:
+        """Tell whether `app/stream` goes nowhere by itself, because a playout takes it."""
+        rule = self.auth.rule_for(stream)
+        return rule is not None and rule.ingest_of is not None
+
+    def next_change(self, now: datetime) -> datetime | None:
+        """Return when a key or the time of a source next begins or ends, None when none does."""
+        moments = [window.next_change(now) for window in self._windows]
+        key = self.auth.next_change(now)
+        return min(moments if key is None else [key, *moments], default=None)
 
 
 def server_process(server: str) -> str:
     """Return the name of the process that runs a media server."""
     return f"server.{server}"
+
+
+def playout_process(stream: str) -> str:
+    """Return the name of the process that publishes a stream of streamd's own making."""
+    return f"playout.{stream}"
+
+
+def transcode_process(stream: str) -> str:
+    """Return the name of the process that makes others of a stream."""
+    return f"transcode.{stream}"
 
 
 def target_process(target: TargetSpec, stream: str, *, backup: bool = False) -> str:
@@ -161,11 +188,18 @@ def wanted_jobs(
     observed: Observed,
     input_url: InputUrl,
     now: float,
+    clock: datetime,
     index: PlanIndex | None = None,
 ) -> tuple[dict[str, Job], float | None]:
     """Return every job that shall run now, by process name, and when that may change by itself.
 
-    `index` spares building the `PlanIndex` of `desired` anew.
+    Args:
+        desired: what shall exist.
+        observed: who publishes, and what happened to jobs.
+        input_url: where each stream is read.
+        now: monotonic time.
+        clock: the time of day (aware).
+        index: spares building the `PlanIndex` of `desired` anew.
     """
     index = index or PlanIndex(desired)
     jobs: dict[str, Job] = {}
@@ -173,9 +207,17 @@ def wanted_jobs(
     for name, server in desired.servers.items():
         process = server_process(name)
         jobs[process] = ServerJob(process, server)
+    for source in desired.sources.values():
+        if _is_wanted(source, observed, index, clock):
+            playout = _playout_job(desired, source)
+            jobs[playout.process] = playout
     for stream, publisher in observed.publishers.items():
-        if publisher.server not in desired.servers:
+        if publisher.server not in desired.servers or index.is_ingest(stream):
             continue
+        transcodes = index.transcodes.get(stream)
+        if transcodes:
+            transcoding = _transcode_job(desired, transcodes, publisher, input_url)
+            jobs[transcoding.process] = transcoding
         for target in index.targets.of(stream).values():
             first = target_process(target, stream)
             job = _target_job(desired, target, publisher, input_url, backup=False)
@@ -190,10 +232,58 @@ def wanted_jobs(
     return jobs, wake_at
 
 
+def _is_wanted(source: SourceSpec, observed: Observed, index: PlanIndex, clock: datetime) -> bool:
+    if source.window is not None and not source.window.is_open(clock):
+        return False
+    if not source.on_demand or source.stream in observed.demanded:
+        return True
+    return bool(index.targets.of(source.stream)) or source.stream in index.transcodes
+
+
+def _playout_job(desired: Desired, source: SourceSpec) -> PlayoutJob:
+    return PlayoutJob(
+        process=playout_process(source.stream),
+        stream=source.stream,
+        publish_url=f"{desired.servers[source.server].loopback_rtmp}/{source.stream}",
+        inputs=source.inputs,
+        ffmpeg=desired.ffmpeg,
+        progress=desired.daemon.hooks,
+    )
+
+
+def _transcode_job(
+    desired: Desired,
+    transcodes: Iterable[TranscodeSpec],
+    publisher: Publisher,
+    input_url: InputUrl,
+) -> TranscodeJob:
+    return TranscodeJob(
+        process=transcode_process(publisher.stream),
+        stream=publisher.stream,
+        input_url=input_url(publisher.server, publisher.published_as),
+        publish_url=desired.servers[publisher.server].loopback_rtmp,
+        transcodes=tuple(sorted(transcodes, key=lambda each: each.name)),
+        publisher=publisher.client_id,
+        ffmpeg=desired.ffmpeg,
+        progress=desired.daemon.hooks,
+        input_secret=publisher.published_as != publisher.stream,
+    )
+
+
 def history_of(job: Job, observed: Observed) -> JobHistory | None:
     """Return what happened to a job, None when its name stood for another job before."""
     history = observed.histories.get(job.process)
     return history if history is not None and history.job == job_identity(job) else None
+
+
+def is_finished(job: Job, process: ObservedProcess) -> bool:
+    """Tell whether a process has done all that it was for: a playlist that ends has ended."""
+    return (
+        isinstance(job, PlayoutJob)
+        and process.state == "exited"
+        and process.exit_status == 0
+        and process.identity == job_identity(job)
+    )
 
 
 def _target_job(
@@ -269,7 +359,7 @@ def plan(
                     reason,
                 )
             )
-    wanted, wake_at = wanted_jobs(desired, observed, input_url, now, index)
+    wanted, wake_at = wanted_jobs(desired, observed, input_url, now, clock, index)
     steps: list[Step] = []
     for name, process in observed.processes.items():
         if name not in wanted:
@@ -293,13 +383,15 @@ def _step_for(
 ) -> tuple[Step | None, float | None]:
     """Return what a wanted job needs, and when at the earliest (None: now)."""
     history = history_of(job, observed)
+    if process is not None and is_finished(job, process):
+        return None, None
     if process is None or process.state == "exited":
         reason = "wanted" if process is None else "exited"
         return Start(job.process, job, reason), history.retry_at if history else None
     if process.state == "stopping":
         return None, None
     if process.identity != job_identity(job):
-        if isinstance(job, TargetJob) and process.publisher != job.publisher:
+        if isinstance(job, TargetJob | TranscodeJob) and process.publisher != job.publisher:
             return Stop(job.process, "the publisher changed"), None
         return Stop(job.process, "its definition changed"), None
     if job.process in observed.stalled:

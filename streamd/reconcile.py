@@ -20,6 +20,7 @@ import structlog
 from streamd.apply import Applier
 from streamd.desired import Desired
 from streamd.errors import StreamdError
+from streamd.ffmpeg.argv import FFmpegBinary
 from streamd.ffmpeg.progress import ProgressReceiver
 from streamd.histories import Histories
 from streamd.jobs import Job, ServerJob
@@ -28,6 +29,7 @@ from streamd.listings import CONNECTING_S, IDLE_S, SUSPICIOUS_S, Listings
 from streamd.observed import Observed, ObservedProcess, Publisher
 from streamd.operations import Operations, Turns
 from streamd.plan import Kill, Plan, PlanIndex, Start, Step, Stop, plan, server_process, wanted_jobs
+from streamd.processes import Workshop
 from streamd.publishers import Publishers
 from streamd.servers import Servers
 from streamd.stalls import HANGS, STALLED, Stalls
@@ -104,6 +106,15 @@ class Reconciler:
         self._index = PlanIndex(desired)
         self.converged = False
         self.wake()
+
+    def use_ffmpeg(self, ffmpeg: FFmpegBinary) -> None:
+        """Make processes with this FFmpeg from now on."""
+        self.applier.workshop = Workshop(
+            ffmpeg,
+            ffprobe=str(Path(ffmpeg.path).with_name("ffprobe")),
+            own_secret=self._state.server_secrets().publish_secret,
+            cache_directory=str(self._state.slates_directory),
+        )
 
     @property
     def progress(self) -> ProgressReceiver | None:

@@ -98,6 +98,11 @@ class State:
         """Return where a media server keeps its files."""
         return self._settings.state_dir / "servers" / server
 
+    @property
+    def slates_directory(self) -> Path:
+        """Where playouts keep slates that they have fitted; may not exist."""
+        return self._settings.state_dir / "slates"
+
     def server_secrets(self) -> ServerSecrets:
         """Return what streamd and its servers share, made at the first start.
 

@@ -25,6 +25,7 @@ from datetime import datetime
 from typing import Literal
 
 from streamd import names
+from streamd.config.addresses import is_loopback
 from streamd.desired import Desired, KeySpec, StreamRule
 from streamd.engines.base import HookRequest
 from streamd.observed import Publisher
@@ -42,6 +43,7 @@ RefusalKind = Literal[
     "wrong_key",
     "expired_key",
     "early_key",
+    "internal",
     "stopping",  # these are not about the rules; `streamd.auth.hooks_api` refuses with them
     "busy",
     "unsuitable",
@@ -61,12 +63,14 @@ class Allowed:
         published_as: the name on the server; differs from `stream` with a key in the name.
         key: name of the key that lets it in; None where the stream asks for none.
         key_sha256: digest of that key's secret.
+        internal: it is a process of streamd's own.
     """
 
     stream: str
     published_as: str = field(repr=False)
     key: str | None = None
     key_sha256: str | None = field(default=None, repr=False)
+    internal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +97,14 @@ Decision = Allowed | Refused
 class AuthIndex:
     """The rules and keys of a `Desired`, arranged so that one decision costs microseconds."""
 
-    def __init__(self, desired: Desired) -> None:
+    def __init__(self, desired: Desired, own_secret: str | None = None) -> None:
+        """Arrange the rules.
+
+        Args:
+            desired: whose rules and keys.
+            own_secret: what streamd's own processes publish with; None lets none of them in.
+        """
+        self._own_sha256 = None if own_secret is None else _sha256(own_secret)
         self._exact: dict[str, StreamRule] = {}
         self._patterns: dict[str, list[StreamRule]] = {}
         for rule in desired.rules.values():
@@ -120,6 +131,13 @@ class AuthIndex:
                 if names.matches(rule.pattern, stream):
                     return rule
         return None
+
+    def is_own(self, request: HookRequest) -> bool:
+        """Tell whether a client is a process of streamd's own."""
+        if self._own_sha256 is None or not is_loopback(request.address):
+            return False
+        digests = map(_sha256, request.secrets[:SECRETS_TRIED])
+        return any(hmac.compare_digest(digest, self._own_sha256) for digest in digests)
 
     def keys_of(self, rule: StreamRule) -> list[KeySpec]:
         """Return a rule's keys in the order of their names."""
@@ -193,6 +211,10 @@ def decide_publish(request: HookRequest, index: AuthIndex, now: datetime) -> Dec
             shown,
         )
     rule = index.rule_for(published)
+    if rule is not None and rule.internal:
+        if index.is_own(request):
+            return Allowed(published, published, internal=True)
+        return Refused("internal", _internal(rule), shown, rule.pattern)
     if rule is None or rule.pattern != published:
         read = _decide_by_name(published, index, now)
         if read is not None:
@@ -215,6 +237,16 @@ def decide_publish(request: HookRequest, index: AuthIndex, now: datetime) -> Dec
         return Refused("wrong_key", reason, shown, rule.pattern)
     return _first_valid(matching, now, published, published) or Refused(
         *_outside_window(matching[0], now), shown, rule.pattern
+    )
+
+
+def _internal(rule: StreamRule) -> str:
+    if rule.ingest is None:
+        return f"streamd itself publishes stream {rule.pattern}; publish under another name"
+    app, name = names.split(rule.ingest)
+    return (
+        f"stream {rule.pattern} has a fallback, and streamd publishes it; publish to app {app}, "
+        f"stream {name} instead (`streamd urls` prints the address)"
     )
 
 
@@ -268,6 +300,10 @@ def authorised(publisher: Publisher, index: AuthIndex, now: datetime) -> str | N
     rule = index.rule_for(publisher.stream if has_key else publisher.published_as)
     if rule is None:
         return "no stream of the file matches it any more"
+    if rule.internal:
+        return None if publisher.internal else _internal(rule)
+    if publisher.internal:
+        return f"stream {rule.pattern} is not published by streamd any more"
     if rule.keys is None:
         return None
     if publisher.key_sha256 is None:

@@ -6,7 +6,6 @@ are being started for it.
 """
 
 import asyncio
-import errno
 import hmac
 import time
 from collections import Counter
@@ -20,8 +19,8 @@ from aiohttp import web
 
 from streamd.auth.decide import Decision, Refused
 from streamd.auth.slowdown import Slowdown
-from streamd.config.addresses import join_address
 from streamd.engines.base import HookAnswer, HookRequest
+from streamd.engines.ports import OpenPort, explained
 from streamd.errors import SettingsError
 from streamd.observed import Publisher
 from streamd.status.snapshot import Refusal
@@ -115,7 +114,8 @@ class HookServer:
             await site.stop()
             if self._runner is None:
                 await runner.cleanup()
-            raise _cannot_listen(host, port, error) from error
+            why = explained(error, OpenPort("hooks", port, "http", host))
+            raise SettingsError(f"daemon.hooks: {why}") from error
         before = self._site
         self._runner, self._site, self._address = runner, site, (host, port)
         self._stopping.clear()
@@ -179,6 +179,7 @@ class HookServer:
             protocol=hook.protocol,
             address=hook.address,
             since=datetime.now(UTC),
+            internal=decision.internal,
         )
         log.info(
             "publisher.admitted",
@@ -285,13 +286,3 @@ def _is_loopback(address: str | None) -> bool:
     if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is not None:
         parsed = parsed.ipv4_mapped
     return parsed.is_loopback
-
-
-def _cannot_listen(host: str, port: int, error: OSError) -> SettingsError:
-    if error.errno == errno.EADDRINUSE:
-        why = "another program uses it; stop that (`ss -tlnp` names it) or choose another port"
-    else:
-        why = f"{error.strerror or error}; choose another address"
-    return SettingsError(
-        f"daemon.hooks: streamd cannot listen at {join_address(host, port)}: {why}"
-    )

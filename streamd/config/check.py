@@ -7,9 +7,12 @@ from datetime import datetime
 from streamd import names
 from streamd.config.addresses import has_blank
 from streamd.config.check_servers import check_servers
+from streamd.config.check_sources import check_sources, source_feeds
 from streamd.config.check_targets import check_targets
+from streamd.config.check_transcodes import check_transcodes, transcode_feeds
 from streamd.config.data_path import DataPath
 from streamd.config.models import Config, Key, Stream
+from streamd.config.own_servers import OwnServers
 from streamd.config.source import Source
 from streamd.config.suggestions import Suggestions
 from streamd.desired import EngineName, Machine, engine_of
@@ -31,12 +34,16 @@ def check(
     """
     engines = engines_of(config, machine)
     suggestions = Suggestions()
+    own = OwnServers(config)
+    feeds = [*transcode_feeds(config), *source_feeds(config, own)]
     return [
         *check_servers(config, source, engines),
         *_keys(config, source, now),
         *_streams(config, source, suggestions),
         *_apps(config, source, engines),
-        *check_targets(config, source, suggestions),
+        *check_sources(config, source, suggestions),
+        *check_transcodes(config, source, suggestions),
+        *check_targets(config, source, suggestions, own, feeds),
     ]
 
 
@@ -53,7 +60,10 @@ def engines_of(config: Config, machine: Machine | None) -> dict[str, EngineName 
 
 def _keys(config: Config, source: Source, now: datetime) -> Iterator[Problem]:
     used = {
-        name for stream in config.streams.values() if stream.keys != "any" for name in stream.keys
+        name
+        for stream in config.streams.values()
+        if stream.keys is not None and stream.keys != "any"
+        for name in stream.keys
     }
     secrets: dict[str, str] = {}
     for name, key in config.keys.items():
@@ -114,7 +124,15 @@ def _streams(config: Config, source: Source, suggestions: Suggestions) -> Iterat
             yield source.error(
                 path, f"is the same stream as streams.{first}; remove one", at_name=True
             )
-        if stream.keys == "any":
+        if stream.keys is None:
+            if stream.source is None:
+                yield source.error(
+                    path,
+                    "says neither who may publish it nor what it is made of; add `keys` (or "
+                    "`keys: any` for no authentication), or `source`",
+                    at_name=True,
+                )
+        elif stream.keys == "any":
             if stream.key_in_name:
                 yield source.error(
                     (*path, "key_in_name"), "has no meaning with `keys: any`; remove it"
@@ -151,7 +169,7 @@ def _stream_keys(
 def _keys_in_name(
     path: DataPath, stream: Stream, config: Config, source: Source
 ) -> Iterator[Problem]:
-    if not stream.key_in_name:
+    if not stream.key_in_name or stream.keys is None or stream.keys == "any":
         return
     for position, name in enumerate(stream.keys):
         key = config.keys.get(name)

@@ -1,10 +1,9 @@
 """Checks of `daemon` and `servers`: ports, what an engine can do, what HLS needs."""
 
-import ipaddress
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from streamd.config.addresses import progress_address, split_address
+from streamd.config.addresses import is_loopback, progress_address, split_address
 from streamd.config.data_path import DataPath
 from streamd.config.fields import write_duration
 from streamd.config.models import Config, Server
@@ -58,16 +57,6 @@ def check_servers(
     for name, server in config.servers.items():
         yield from _listen(name, server, source, engines[name])
         yield from _hls(name, server, source)
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether a host, an IPv6 one without brackets, is this machine alone."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _daemon(config: Config, source: Source) -> Iterator[Problem]:

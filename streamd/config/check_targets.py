@@ -1,6 +1,5 @@
 """Checks of `targets`: what they send, where to, and whether two get in each other's way."""
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -9,6 +8,7 @@ from streamd.config.addresses import Address, AddressError, has_blank, parse_add
 from streamd.config.cycles import Feed, loops
 from streamd.config.data_path import DataPath
 from streamd.config.models import Config, Target
+from streamd.config.own_servers import OwnServers
 from streamd.config.pattern_index import PatternIndex
 from streamd.config.source import Source
 from streamd.config.suggestions import Suggestions
@@ -26,13 +26,21 @@ class _Outlet:
     enabled: bool
 
 
-def check_targets(config: Config, source: Source, suggestions: Suggestions) -> Iterator[Problem]:
-    """Yield what is wrong with the targets.
+def check_targets(
+    config: Config,
+    source: Source,
+    suggestions: Suggestions,
+    own: OwnServers,
+    others: Iterable[Feed] = (),
+) -> Iterator[Problem]:
+    """Yield what is wrong with the targets, and every loop that they and others are part of.
 
     Args:
         config: to check.
         source: where it stands.
         suggestions: for names that are not known.
+        own: the servers of the file.
+        others: what else makes one stream of another.
     """
     rules = _Rules(config, source, suggestions)
     outlets: list[_Outlet] = []
@@ -48,7 +56,7 @@ def check_targets(config: Config, source: Source, suggestions: Suggestions) -> I
                 outlets.append(outlet)
     enabled = [outlet for outlet in outlets if outlet.enabled]
     yield from _shared(enabled, source)
-    yield from _cycles(enabled, config, source)
+    yield from _cycles(enabled, others, own, source)
 
 
 def patterns_of(target: Target) -> tuple[str, ...]:
@@ -72,6 +80,7 @@ class _Rules:
     def __init__(self, config: Config, source: Source, suggestions: Suggestions) -> None:
         declared = filter(names.is_pattern, source.declared("streams"))
         self._names = dict.fromkeys([*config.streams, *declared])
+        self._names |= dict.fromkeys(each.to for each in config.transcodes.values())
         self._index = PatternIndex(map(names.full_name, self._names))
         self._source = source
         self._suggestions = suggestions
@@ -217,41 +226,20 @@ def _shared(outlets: Iterable[_Outlet], source: Source) -> Iterator[Problem]:
             )
 
 
-def _cycles(outlets: Iterable[_Outlet], config: Config, source: Source) -> Iterator[Problem]:
-    """Find targets whose stream comes back to themselves through servers of this file."""
-    own = _OwnServers(config)
+def _cycles(
+    outlets: Iterable[_Outlet], others: Iterable[Feed], own: OwnServers, source: Source
+) -> Iterator[Problem]:
+    """Find what comes back to where it came from through servers of this file."""
     feeds = [
         Feed(outlet.path, outlet.streams, published)
         for outlet in outlets
         for published in [own.published(outlet.address)]
         if published is not None
     ]
-    for loop in loops(feeds):
-        others = [f"targets.{feed.path[1]}" for feed in loop[1:]]
-        through = f" by way of {', '.join(others)}" if others else ""
+    for loop in loops([*feeds, *others]):
+        way = [f"{feed.path[0]}.{feed.path[1]}" for feed in (*loop, loop[0])]
         yield source.error(
             loop[0].path,
-            f"brings what the target sends back to it{through}, without end; send to another "
-            "server or stream",
+            f"feeds itself without end: {' -> '.join(way)}; let one of them publish another "
+            "stream, or elsewhere",
         )
-
-
-class _OwnServers:
-    """The addresses at which the servers of this file take publishers."""
-
-    def __init__(self, config: Config) -> None:
-        self._hosts = {"localhost", "0.0.0.0", "::", "::1"}  # noqa: S104 - compared with only
-        self._hosts |= {server.host.strip("[]").lower() for server in config.servers.values()}
-        listens = [server.listen for server in config.servers.values() if server.listen]
-        usual = len(listens) < len(config.servers)
-        self._rtmp = {listen.rtmp for listen in listens} | ({1935} if usual else set())
-        self._srt = {listen.srt for listen in listens} | ({10080} if usual else set())
-
-    def published(self, address: Address) -> str | None:
-        """Return the stream that sending to an address publishes here; None elsewhere."""
-        ports = self._srt if address.scheme == "srt" else self._rtmp
-        if address.port not in ports:
-            return None
-        if address.host not in self._hosts and not re.fullmatch(r"127(\.\d+){3}", address.host):
-            return None
-        return address.published()

@@ -1,4 +1,4 @@
-"""Targets that feed themselves, alone or around through others. Such a loop never ends."""
+"""What feeds itself, alone or around through others. Such a loop never ends."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -14,11 +14,11 @@ MAX_STEPS = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """A target that publishes on a server of its own file.
+    """What makes streams of streams on the servers of one file: a target, a transcode, a source.
 
     Attributes:
-        path: of the address that does so.
-        reads: full patterns of what it sends.
+        path: of what says so.
+        reads: full patterns of what it takes.
         published: what it publishes, as `app/stream`, with `{app}` and `{stream}` open.
     """
 

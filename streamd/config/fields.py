@@ -2,9 +2,11 @@
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import (
     AfterValidator,
@@ -20,6 +22,9 @@ from streamd.names import is_pattern
 
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|s|m|h|d)", re.ASCII)
 _DURATION_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_BIT_RATE = re.compile(r"(\d{1,7}(?:\.\d{1,6})?)([kM])", re.ASCII)
+_BITS = {"k": 1_000, "M": 1_000_000}
+_TIME_OF_DAY = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?", re.ASCII)
 _PERCENTAGE = re.compile(r"(\d{1,3}(?:\.\d{1,9})?)\s*%", re.ASCII)
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _HOST = re.compile(r"[A-Za-z0-9._-]+|\[?[0-9A-Fa-f:.]+\]?")
@@ -62,6 +67,50 @@ def write_duration(value: timedelta) -> str:
 def write_percentage(value: float) -> str:
     """Write a share of 1 as in the file: `50%`."""
     return f"{value * 100:g}%"
+
+
+def _bit_rate(value: object) -> int:
+    match = _BIT_RATE.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError("is not a bit rate; write for example 128k or 2.5M (bits per second)")
+    bits = round(float(match[1]) * _BITS[match[2]])
+    if not 8_000 <= bits <= 200_000_000:
+        raise ValueError("is out of range; write a bit rate from 8k to 200M")
+    return bits
+
+
+def write_bit_rate(value: int) -> str:
+    """Write a bit rate as in the file: `2500k`."""
+    return f"{value / 1_000:g}k"
+
+
+def _time_of_day(value: object) -> time:
+    match = _TIME_OF_DAY.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError("is not a time of day; write for example 18:00 or 18:00:30")
+    try:
+        return time(int(match[1]), int(match[2]), int(match[3] or 0))
+    except ValueError:
+        raise ValueError("is not a time of day; write one from 00:00 to 23:59:59") from None
+
+
+@cache
+def _zone_exists(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
+
+
+def _time_zone(value: str) -> str:
+    if not _zone_exists(value):
+        known = available_timezones()
+        advice = "write a name such as Europe/Berlin, or UTC"
+        if not known:
+            advice = "this machine has no time zones; install tzdata"
+        raise ValueError(f"is not a time zone that this machine knows; {advice}")
+    return value
 
 
 def _percentage(value: object) -> float:
@@ -166,6 +215,20 @@ Percentage = Annotated[
     PlainSerializer(write_percentage, return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "pattern": rf"^{_PERCENTAGE.pattern}$"}),
 ]
+BitRate = Annotated[
+    int,
+    InWords("bit rate"),
+    BeforeValidator(_bit_rate),
+    PlainSerializer(write_bit_rate, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "pattern": rf"^{_BIT_RATE.pattern}$"}),
+]
+TimeOfDay = Annotated[
+    time,
+    InWords("time of day"),
+    BeforeValidator(_time_of_day),
+    WithJsonSchema({"type": "string", "pattern": rf"^{_TIME_OF_DAY.pattern}$"}),
+]
+TimeZone = Annotated[str, InWords("time zone"), AfterValidator(_time_zone)]
 Address = Annotated[str, InWords("HOST:PORT"), AfterValidator(_address)]
 StreamPattern = Annotated[str, InWords("stream name or pattern"), AfterValidator(_pattern)]
 StreamName = Annotated[str, InWords("stream name"), AfterValidator(_stream_name)]

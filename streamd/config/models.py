@@ -5,6 +5,7 @@ field alone; what concerns two places at once is in `streamd.config.check`.
 """
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from streamd.config.fields import (
     AbsolutePath,
     Address,
+    BitRate,
     Duration,
     Host,
     Name,
@@ -24,7 +26,9 @@ from streamd.config.fields import (
     Sha256,
     StreamName,
     StreamPattern,
+    TimeOfDay,
     Timestamp,
+    TimeZone,
 )
 
 
@@ -57,6 +61,11 @@ class Daemon(Model):
         0.5,
         description="Refuse a save that would stop more than this share of what is live, when "
         "four or more are live; `streamd reload --force` overrides.",
+    )
+    source_directories: tuple[AbsolutePath, ...] = Field(
+        (Path("/srv"),),
+        description="Files that are played as sources, slates or overlays lie below these or "
+        "below the state directory, links followed.",
     )
 
 
@@ -114,16 +123,75 @@ class Key(Model):
     not_after: Timestamp | None = Field(None, description="The key is refused from this time on.")
 
 
-class Stream(Model):
-    """A stream, or a pattern of streams, that may be published."""
+class StreamSource(Model):
+    """What streamd itself publishes a stream from: `files`, or an address to pull, `url`."""
 
-    keys: PublishKeys = Field(
-        description="Names of the keys that may publish it, or `any` for no authentication."
+    files: tuple[AbsolutePath, ...] | None = Field(
+        None,
+        description="Files to play in order, in real time. What RTMP and its players can take is "
+        "copied, the rest transcoded.",
+    )
+    loop: bool = Field(
+        True, description="Begin anew after the last file; `false` ends the stream as `finished`."
+    )
+    shuffle: bool = Field(False, description="Play the files in another order each time.")
+    picture: AbsolutePath | None = Field(
+        None, description="What is shown with files that have sound alone; absent: black."
+    )
+    start: TimeOfDay | None = Field(
+        None, description="Play from this time of day on; needs `end`. Absent: always."
+    )
+    end: TimeOfDay | None = Field(
+        None, description="Play until this time of day, on the next day when it is before `start`."
+    )
+    timezone: TimeZone = Field("UTC", description="What `start` and `end` are meant in.")
+    url: SecretAddress | None = Field(
+        None,
+        description="What to pull: rtsp://, rtsps://, rtmp://, rtmps://, srt://, http:// or "
+        "https:// (HLS, FLV).",
+    )
+    backup_url: SecretAddress | None = Field(
+        None, description="Pulled while the first gives nothing, and left when that is back."
+    )
+    transport: Literal["tcp", "udp"] = Field(
+        "tcp", description="What the media of an RTSP camera travels over."
+    )
+    audio: Literal["keep", "silent", "none", "transcode"] = Field(
+        "keep",
+        description="Sound of what is pulled: as it is (what RTMP cannot carry becomes AAC), "
+        "silence in its place, none, or always new AAC.",
+    )
+    on_demand: bool = Field(
+        False,
+        description="Pull only while somebody watches, or a target or transcode needs it.",
+    )
+
+
+class Stream(Model):
+    """A stream, or a pattern of streams: who may publish it, or what streamd makes it of."""
+
+    keys: PublishKeys | None = Field(
+        None,
+        description="Names of the keys that may publish it, or `any` for no authentication. "
+        "Required without `source`.",
     )
     key_in_name: bool = Field(
         False,
         description="Also accept the secret behind the name (`NAME-SECRET` or `NAMESECRET`), for "
         "devices that cannot send `?secret=`. The play URL then holds the secret too.",
+    )
+    source: StreamSource | None = Field(
+        None, description="streamd publishes the stream itself, from files or an address."
+    )
+    fallback: AbsolutePath | None = Field(
+        None,
+        description="A video or a picture that is shown while nothing else is there. The stream "
+        "is then published under the app `in`: `rtmp://HOST/in/NAME?secret=...`.",
+    )
+    server: Name | None = Field(
+        None,
+        description="The server that a stream with `source` or `fallback` is on; by default the "
+        "first of the file.",
     )
 
 
@@ -149,6 +217,72 @@ class Target(Model):
     enabled: bool = Field(True, description="`false` keeps the target but does not run it.")
 
 
+class Overlay(Model):
+    """A picture that is laid over the video, such as a logo."""
+
+    file: AbsolutePath = Field(description="The picture; PNG with transparency works.")
+    position: Literal["top-left", "top-right", "bottom-left", "bottom-right"] = Field(
+        "top-right", description="The corner that it stands in."
+    )
+    margin: int = Field(20, ge=0, le=4096, description="Distance to the edges, pixels.")
+    width: int | None = Field(
+        None, ge=2, le=8192, description="Its width, pixels; absent: as the file has it."
+    )
+
+
+class TranscodeVideo(Model):
+    """The video of a transcode. A hardware encoder needs an FFmpeg and a machine that have it."""
+
+    codec: Literal["h264", "h264_nvenc", "h264_vaapi", "h264_qsv", "copy", "none"] = Field(
+        "h264", description="The encoder; `copy` leaves the video as it is, `none` drops it."
+    )
+    width: int | None = Field(None, ge=16, le=8192, description="Pixels; absent: by the aspect.")
+    height: int | None = Field(None, ge=16, le=8192, description="Pixels; absent: by the aspect.")
+    bitrate: BitRate | None = Field(
+        None, description="Bits per second; required unless the codec is `copy` or `none`."
+    )
+    fps: float | None = Field(
+        None, gt=0, le=240, description="Pictures per second; absent: as they come."
+    )
+    keyframe_interval: Duration = Field(
+        timedelta(seconds=2), description="Time from keyframe to keyframe."
+    )
+    preset: str | None = Field(
+        None,
+        pattern=r"^[a-z0-9]+$",
+        description="The encoder's own preset; by default `veryfast` for h264.",
+    )
+    profile: Literal["baseline", "main", "high"] | None = Field(
+        None, description="H.264 profile; absent: the encoder's choice."
+    )
+    overlay: Overlay | None = Field(None, description="A picture over the video.")
+
+
+class TranscodeAudio(Model):
+    """The sound of a transcode."""
+
+    codec: Literal["aac", "copy", "none"] = Field(
+        "copy", description="`copy` leaves the sound as it is, `none` drops it."
+    )
+    bitrate: BitRate | None = Field(None, description="Bits per second of AAC; absent: 128k.")
+    sample_rate: Literal[22050, 24000, 32000, 44100, 48000] | None = Field(
+        None, description="Hertz; absent: as it comes."
+    )
+    channels: Literal[1, 2] | None = Field(None, description="Absent: as they come.")
+
+
+class Transcode(Model):
+    """One stream made into another. Those of one stream share one FFmpeg and one decode."""
+
+    stream: StreamName = Field(description="The stream that is transcoded while it is live.")
+    to: StreamName = Field(description="The stream that it becomes; nobody else publishes it.")
+    video: TranscodeVideo = Field(
+        default_factory=lambda: TranscodeVideo(codec="copy"), description="The video."
+    )
+    audio: TranscodeAudio = Field(default_factory=TranscodeAudio, description="The sound.")
+    enabled: bool = Field(True, description="`false` keeps the transcode but does not run it.")
+
+
 class Config(Model):
     """The whole file."""
 
@@ -172,7 +306,10 @@ class Config(Model):
     targets: dict[Name, Target] = Field(
         default_factory=dict, description="Places that streams are sent on to."
     )
+    transcodes: dict[Name, Transcode] = Field(
+        default_factory=dict, description="Streams made of other streams."
+    )
 
 
-NAMED_SECTIONS = ("servers", "keys", "streams", "targets")
+NAMED_SECTIONS = ("servers", "keys", "streams", "targets", "transcodes")
 """The sections whose objects have names, so that several files can share them."""

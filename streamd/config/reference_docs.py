@@ -94,6 +94,11 @@ streams:
   lot/cam7: {keys: [camera7], key_in_name: true}
   rooms/*: {keys: [studio]}
   open: {keys: any}
+  always-on: {keys: [studio], fallback: /srv/slate.mp4}   # rtmp://HOST/in/always-on?secret=...
+  lobby: {source: {files: [/srv/a.mp4, /srv/b.mp4]}}
+  evening: {source: {files: [/srv/film.mkv], start: 18:00, end: 23:30, timezone: Europe/Berlin}}
+  door: {source: {url: "rtsp://user:${cred:door}@10.0.0.9/h264", audio: silent}}
+  relay: {source: {url: "srt://a.example.com:9000", backup_url: "srt://b.example.com:9000"}}
 """,
     "targets": """\
 targets:
@@ -105,6 +110,18 @@ targets:
     backup_url: rtmps://backup.example.com:443/app
   rooms: {streams: ["rooms/*"], url: "rtmp://cdn.example.com/rooms/{stream}"}
   srt: {stream: livestream, url: "srt://198.51.100.7:9000?streamid=x", enabled: false}
+""",
+    "transcodes": """\
+transcodes:
+  p720:
+    stream: livestream
+    to: livestream-720
+    video: {codec: h264, height: 720, bitrate: 2500k}
+    audio: {codec: aac, bitrate: 128k}
+  p360:
+    stream: livestream
+    to: livestream-360
+    video: {codec: h264, height: 360, bitrate: 600k}
 """,
 }
 

@@ -1,5 +1,6 @@
 """The seam to a media server: what streamd asks of every engine."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,16 @@ class ServerSecrets:
 
     hook_path: str = field(repr=False)
     api_password: str = field(repr=False)
+
+    @property
+    def publish_secret(self) -> str:
+        """What streamd's own processes publish with: drawn from the hook path, as secret."""
+        return hashlib.sha256(f"publish {self.hook_path}".encode()).hexdigest()
+
+    @property
+    def texts(self) -> frozenset[str]:
+        """Everything that must never be shown."""
+        return frozenset({self.hook_path, self.api_password, self.publish_secret})
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,8 @@ def machine(objects: int) -> tuple[Desired, Observed]:
         name: Publisher("main", name, name, f"c{n}", "studio", key.sha256)
         for n, name in enumerate(streams)
     }
-    jobs, _ = wanted_jobs(desired, Observed(publishers=publishers), _input_url, 0.0)
+    observed = Observed(publishers=publishers)
+    jobs, _ = wanted_jobs(desired, observed, _input_url, 0.0, NOW)
     processes = {
         name: ObservedProcess(
             name,

@@ -79,7 +79,7 @@ class Core:
         self.reconciler = Reconciler(
             self.runner, self.servers, self.publishers, self.state, log_dir
         )
-        self.reconciler.applier.ffmpeg = FFMPEG
+        self.reconciler.use_ffmpeg(FFMPEG)
         self.engines.on_gone = self.reconciler.gone
         self._specs: dict[str, ServerSpec] = {}
         self._progress_port = free_port()

@@ -157,7 +157,7 @@ def test_applying_leads_to_an_empty_plan_with_exactly_the_wanted_jobs(
     desired: Desired, present: dict[str, Publisher]
 ) -> None:
     end = converge(desired, Observed(publishers=present))
-    jobs, _ = wanted_jobs(desired, end, input_url, NOW)
+    jobs, _ = wanted_jobs(desired, end, input_url, NOW, CLOCK)
     assert {n: p.identity for n, p in end.processes.items()} == {
         n: job_identity(j) for n, j in jobs.items()
     }
@@ -260,7 +260,7 @@ def test_a_returning_publisher_restarts_its_targets() -> None:
 def test_a_failed_job_waits_for_its_retry_and_the_plan_says_when() -> None:
     desired = one_target("rtmp://x/a/1")
     start = converge(desired, Observed(publishers=live()))
-    job = wanted_jobs(desired, start, input_url, NOW)[0]["target.t"]
+    job = wanted_jobs(desired, start, input_url, NOW, CLOCK)[0]["target.t"]
     exited = replace(start.processes["target.t"], state="exited", pid=0)
     observed = replace(
         start,
@@ -283,12 +283,12 @@ def test_an_edit_of_a_waiting_target_does_not_wait() -> None:
 def test_the_backup_runs_beside_a_failing_first_address_until_that_heals() -> None:
     desired = one_target("rtmp://x/a/1", "rtmp://y/a/1")
     start = converge(desired, Observed(publishers=live()))
-    job = wanted_jobs(desired, start, input_url, NOW)[0]["target.t"]
+    job = wanted_jobs(desired, start, input_url, NOW, CLOCK)[0]["target.t"]
 
     def wanted(**history: float) -> tuple[set[str], float | None]:
         past = JobHistory(job=job_identity(job), failures=BACKUP_AFTER_FAILURES)
         observed = replace(start, histories={"target.t": replace(past, **history)})  # type: ignore[arg-type] # fields by name
-        jobs, wake_at = wanted_jobs(desired, observed, input_url, NOW)
+        jobs, wake_at = wanted_jobs(desired, observed, input_url, NOW, CLOCK)
         return {name for name in jobs if name.startswith("target.")}, wake_at
 
     assert wanted(failures=BACKUP_AFTER_FAILURES - 1) == ({"target.t"}, None)

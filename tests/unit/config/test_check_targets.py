@@ -159,8 +159,8 @@ CASES: dict[str, tuple[str, list[str]]] = {
         "  nine: {stream: a, url: 'rtmp://localhost/live/b'}\n"
         "  ten: {stream: b, url: 'rtmp://h/a/k', backup_url: 'rtmp://localhost/live/b'}\n",
         [
-            f"config.yaml:{place}: targets.{name}: brings what the target sends back to it, "
-            "without end; send to another server or stream"
+            f"config.yaml:{place}: targets.{name}: feeds itself without end: targets.{target} -> "
+            f"targets.{target}; let one of them publish another stream, or elsewhere"
             for place, name in (
                 ("4:25", "one.url"),
                 ("5:25", "two.url"),
@@ -169,6 +169,7 @@ CASES: dict[str, tuple[str, list[str]]] = {
                 ("8:26", "five.url"),
                 ("13:53", "ten.backup_url"),
             )
+            for target in [name.partition(".")[0]]
         ],
     ),
     "targets that feed each other": (
@@ -176,8 +177,9 @@ CASES: dict[str, tuple[str, list[str]]] = {
         "  two: {stream: b, url: 'rtmp://localhost/r/x'}\n"
         "  three: {streams: [r/*], url: 'rtmp://localhost/live/a'}\n",
         [
-            "config.yaml:4:25: targets.one.url: brings what the target sends back to it by way "
-            "of targets.two, targets.three, without end; send to another server or stream",
+            "config.yaml:4:25: targets.one.url: feeds itself without end: targets.one -> "
+            "targets.two -> targets.three -> targets.one; let one of them publish another stream, "
+            "or elsewhere",
             "config.yaml:6:32: targets.three.url: warning: is one address for several streams, "
             "and a receiver takes one at a time; put {stream} in it",
         ],
@@ -217,7 +219,7 @@ def test_an_own_server_is_known_by_its_names_and_ports(
         f"version: 1\nservers: {servers if servers != '{}' else ''}\n"
         f"streams: {{a: {{keys: any}}}}\ntargets: {{t: {{stream: a, url: '{url}'}}}}\n"
     )
-    assert ("back to it" in "".join(problems_of(tmp_path, text))) == feeds_itself
+    assert ("feeds itself" in "".join(problems_of(tmp_path, text))) == feeds_itself
 
 
 def test_the_rules_of_a_broken_stream_count(tmp_path: Path) -> None:

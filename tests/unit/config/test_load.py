@@ -132,12 +132,12 @@ def test_included_files_are_merged_by_name(tmp_path: Path) -> None:
                 "conf.d/1.yaml:2:1: include: cannot stand in an included file; name the files in "
                 "the first one",
                 "conf.d/1.yaml:3:1: daemon: cannot stand in an included file, only servers, keys, "
-                "streams, targets; move it",
+                "streams, targets, transcodes; move it",
                 "conf.d/1.yaml:4:1: ffmpeg: cannot stand in an included file, only servers, keys, "
-                "streams, targets; move it",
+                "streams, targets, transcodes; move it",
                 "conf.d/1.yaml:5:1: kyes: is not a field here; did you mean keys?",
                 "conf.d/1.yaml:6:1: x: is not a field here; there are servers, keys, streams, "
-                "targets",
+                "targets, transcodes",
             ],
         ),
         (
@@ -164,7 +164,8 @@ def test_included_files_are_merged_by_name(tmp_path: Path) -> None:
             "",
             {"conf.d/1.yaml": 'streams: {a: {keys: [b], x: 1}}\nkeys: {c: {secret: "${env:C}"}}\n'},
             [
-                "conf.d/1.yaml:1:26: streams.a.x: is not a field here; there are keys, key_in_name",
+                "conf.d/1.yaml:1:26: streams.a.x: is not a field here; there are keys, "
+                "key_in_name, source, fallback, server",
                 "conf.d/1.yaml:2:20: keys.c.secret: the environment variable C is not set; set "
                 "it where streamd is started",
             ],
@@ -352,7 +353,7 @@ def test_what_cannot_be_restored_says_where_and_no_more() -> None:
     assert str(caught.value).splitlines() == [
         "last-good.json: keys.k.secret: is a number, and text is needed; put it in quotes",
         "last-good.json: new: is not a field here; there are version, include, ffmpeg, daemon, "
-        "servers, keys, streams, targets",
+        "servers, keys, streams, targets, transcodes",
     ]
 
 

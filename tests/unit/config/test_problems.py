@@ -53,7 +53,7 @@ CASES: dict[str, tuple[str, list[str]]] = {
         HEAD + "xyzzy: {}\n",
         [
             "config.yaml:2:1: xyzzy: is not a field here; there are version, include, ffmpeg, "
-            "daemon, servers, keys, streams, targets"
+            "daemon, servers, keys, streams, targets, transcodes"
         ],
     ),
     "an unknown field": (
@@ -67,8 +67,8 @@ CASES: dict[str, tuple[str, list[str]]] = {
     "a missing field": (
         HEAD + "streams:\n  a:\n    key_in_name: true\n",
         [
-            "config.yaml:3:3: streams.a: `keys` is missing; add it. Names of the keys that may "
-            "publish it, or `any` for no authentication."
+            "config.yaml:3:3: streams.a: says neither who may publish it nor what it is made of; "
+            "add `keys` (or `keys: any` for no authentication), or `source`"
         ],
     ),
     "empty values": (

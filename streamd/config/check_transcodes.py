@@ -1,0 +1,119 @@
+"""Checks of `transcodes`: what they read, what they become, and how. Pure."""
+
+from collections.abc import Iterator
+
+from streamd import names
+from streamd.config.cycles import Feed
+from streamd.config.data_path import DataPath
+from streamd.config.models import Config, Transcode, TranscodeAudio, TranscodeVideo
+from streamd.config.pattern_index import PatternIndex
+from streamd.config.source import Source
+from streamd.config.suggestions import Suggestions
+from streamd.errors import Problem
+
+_ENCODED_VIDEO = ("width", "height", "bitrate", "fps", "keyframe_interval", "preset", "profile",
+                  "overlay")  # fmt: skip
+_ENCODED_AUDIO = ("bitrate", "sample_rate", "channels")
+_NOT_ENCODED = ("copy", "none")
+_SHORTEST_GOP_S, _LONGEST_GOP_S = 0.5, 20.0
+
+
+def check_transcodes(config: Config, source: Source, suggestions: Suggestions) -> Iterator[Problem]:
+    """Yield what is wrong with the transcodes.
+
+    Args:
+        config: to check.
+        source: where it stands.
+        suggestions: for names that are not known.
+    """
+    full = {names.full_name(name): name for name in config.streams}
+    made: dict[str, str] = {}
+    sources = _Readable(config, source)
+    for name, transcode in config.transcodes.items():
+        path: DataPath = ("transcodes", name)
+        yield from sources.unmatched(path, transcode, suggestions)
+        becomes = names.full_name(transcode.to)
+        if becomes in full:
+            yield source.error(
+                (*path, "to"),
+                f"is streams.{full[becomes]}, which others publish; remove that, or choose "
+                "another name",
+            )
+        first = made.setdefault(becomes, name)
+        if first != name:
+            yield source.error(
+                (*path, "to"), f"is made by transcodes.{first} already; choose another name"
+            )
+        yield from _video((*path, "video"), transcode.video, source)
+        yield from _audio((*path, "audio"), transcode.audio, source)
+        if transcode.video.codec == "none" and transcode.audio.codec == "none":
+            yield source.error(path, "has neither video nor sound; keep one", at_name=True)
+        if transcode.video.codec == "copy" and transcode.audio.codec == "copy":
+            yield source.warning(
+                path, "copies everything as it is; set `video` or `audio`", at_name=True
+            )
+
+
+class _Readable:
+    """What can be transcoded: streams that are published, and what other transcodes make."""
+
+    def __init__(self, config: Config, source: Source) -> None:
+        declared = filter(names.is_pattern, source.declared("streams"))
+        self._names = dict.fromkeys([*config.streams, *declared])
+        self._names |= dict.fromkeys(each.to for each in config.transcodes.values())
+        self._index = PatternIndex(map(names.full_name, self._names))
+        self._source = source
+
+    def unmatched(
+        self, path: DataPath, transcode: Transcode, suggestions: Suggestions
+    ) -> Iterator[Problem]:
+        stream = transcode.stream
+        if next(self._index.overlapping(names.full_name(stream)), None) is None:
+            hint = suggestions.nearest(stream, self._names) or "; add it under `streams`"
+            yield self._source.error(
+                (*path, "stream"), f"nothing under `streams` lets {stream} be published{hint}"
+            )
+
+
+def _video(path: DataPath, video: TranscodeVideo, source: Source) -> Iterator[Problem]:
+    if video.codec in _NOT_ENCODED:
+        yield from _unused(path, video, _ENCODED_VIDEO, source)
+        return
+    if video.bitrate is None:
+        yield source.error(path, "needs `bitrate` to encode; write for example 2500k", at_name=True)
+    for name in ("width", "height"):
+        pixels = getattr(video, name)
+        if pixels is not None and pixels % 2:
+            yield source.error((*path, name), f"is odd, which H.264 cannot be; write {pixels + 1}")
+    if not _SHORTEST_GOP_S <= video.keyframe_interval.total_seconds() <= _LONGEST_GOP_S:
+        yield source.error(
+            (*path, "keyframe_interval"),
+            f"is out of range; write {_SHORTEST_GOP_S:g}s to {_LONGEST_GOP_S:g}s",
+        )
+
+
+def _audio(path: DataPath, audio: TranscodeAudio, source: Source) -> Iterator[Problem]:
+    if audio.codec in _NOT_ENCODED:
+        yield from _unused(path, audio, _ENCODED_AUDIO, source)
+
+
+def _unused(
+    path: DataPath,
+    of: TranscodeVideo | TranscodeAudio,
+    fields: tuple[str, ...],
+    source: Source,
+) -> Iterator[Problem]:
+    for name in fields:
+        if name in of.model_fields_set:
+            yield source.error((*path, name), f"has no meaning with `codec: {of.codec}`; remove it")
+
+
+def transcode_feeds(config: Config) -> Iterator[Feed]:
+    """Yield what each enabled transcode reads and becomes."""
+    for name, transcode in config.transcodes.items():
+        if transcode.enabled:
+            yield Feed(
+                ("transcodes", name, "to"),
+                (names.full_name(transcode.stream),),
+                names.full_name(transcode.to),
+            )
