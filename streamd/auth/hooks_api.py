@@ -179,7 +179,6 @@ class HookServer:
             protocol=hook.protocol,
             address=hook.address,
             since=datetime.now(UTC),
-            internal=decision.internal,
         )
         log.info(
             "publisher.admitted",

@@ -9,11 +9,10 @@ It is not synced to disk: what it tells of ends with the machine's uptime.
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from types import MappingProxyType
 
 import structlog
 from pydantic import TypeAdapter
@@ -46,11 +45,6 @@ class Sessions:
         self._lines = 0
         self._failed = False
 
-    @property
-    def publishers(self) -> Mapping[tuple[str, str], Publisher]:
-        """Who is remembered now."""
-        return MappingProxyType(self._publishers)
-
     def load(self) -> tuple[Publisher, ...]:
         """Read what an earlier streamd left, and return it.
 
@@ -81,14 +75,6 @@ class Sessions:
         """Forget one that left. One that is not known is no error."""
         if self._publishers.pop((server, client_id), None) is not None:
             self._append({"out": [server, client_id]})
-
-    def replace(self, publishers: Iterable[Publisher]) -> None:
-        """Remember these and no others; writes only what differs."""
-        wanted = {(p.server, p.client_id): p for p in publishers}
-        for server, client_id in [key for key in self._publishers if key not in wanted]:
-            self.remove(server, client_id)
-        for publisher in wanted.values():
-            self.add(publisher)
 
     def close(self) -> None:
         """Close the file. A change after this opens it again."""

@@ -19,6 +19,7 @@ _ENVIRONMENT = {
 }
 
 _OUTPUT_BYTES = 1 << 20
+_LOOK = "run it by hand to see why"
 
 
 def executable(binary: str, advice: str) -> str:
@@ -61,12 +62,14 @@ async def run(argv: Sequence[str], timeout_s: float) -> tuple[int, str]:
                 env=_ENVIRONMENT,
             )
         except OSError as error:
-            raise EngineError(f"{argv[0]} cannot be run: {error.strerror}") from error
+            raise EngineError(f"{argv[0]} cannot be run: {error.strerror}; {_LOOK}") from error
         try:
             async with asyncio.timeout(timeout_s):
                 status = await process.wait()
         except TimeoutError as error:
-            raise EngineError(f"{argv[0]} did not finish within {timeout_s:g} s") from error
+            raise EngineError(
+                f"{argv[0]} did not finish within {timeout_s:g} s; {_LOOK}"
+            ) from error
         finally:
             if process.returncode is None:
                 process.kill()

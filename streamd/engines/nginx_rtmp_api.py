@@ -9,6 +9,8 @@ import aiohttp
 from streamd.errors import EngineError
 
 REQUEST_TIMEOUT_S = 5.0
+_STRANGER = "another program may have its API port"
+_LOOK = "if it goes on, see the server's log (`streamd logs`)"
 
 MAX_BYTES = 64 << 20
 """A larger page of statistics is refused; one client takes some 250 bytes."""
@@ -73,19 +75,19 @@ class NginxRtmpApi:
                 if response.status != 200:
                     raise EngineError(
                         f"nginx-rtmp does not answer at {where}: status {response.status}; "
-                        "another nginx may have the port"
+                        "another nginx may have the port; stop it, or choose another in `listen`"
                     )
                 return await _bounded(response)
         except TimeoutError as error:
             told = f"timed out after {REQUEST_TIMEOUT_S:.0f} s"
-            raise EngineError(f"nginx-rtmp does not answer at {where}: {told}") from error
+            raise EngineError(f"nginx-rtmp does not answer at {where}: {told}; {_LOOK}") from error
         except aiohttp.ClientConnectorError as error:
             told = error.strerror or "it does not listen"
-            raise EngineError(f"nginx-rtmp does not answer at {where}: {told}") from error
+            raise EngineError(f"nginx-rtmp does not answer at {where}: {told}; {_LOOK}") from error
         except aiohttp.ClientError as error:
             # Its text may hold the address with the password.
             told = type(error).__name__
-            raise EngineError(f"nginx-rtmp does not answer at {where}: {told}") from error
+            raise EngineError(f"nginx-rtmp does not answer at {where}: {told}; {_LOOK}") from error
 
 
 async def _bounded(response: aiohttp.ClientResponse) -> bytes:
@@ -94,7 +96,9 @@ async def _bounded(response: aiohttp.ClientResponse) -> bytes:
     async for chunk in response.content.iter_chunked(1 << 16):
         length += len(chunk)
         if length > MAX_BYTES:
-            raise EngineError(f"nginx-rtmp answers with more than {MAX_BYTES >> 20} MB")
+            raise EngineError(
+                f"nginx-rtmp answers with more than {MAX_BYTES >> 20} MB; {_STRANGER}"
+            )
         chunks.append(chunk)
     return b"".join(chunks)
 
@@ -108,7 +112,9 @@ def parse_statistics(text: bytes) -> list[Published]:
     try:
         root = ET.fromstring(text)  # noqa: S314 - from our own server, over loopback, bounded
     except ET.ParseError as error:
-        raise EngineError(f"nginx-rtmp's statistics cannot be read: {error}") from error
+        raise EngineError(
+            f"nginx-rtmp's statistics cannot be read: {error}; {_STRANGER}"
+        ) from error
     found = []
     for application in root.iter("application"):
         app = application.findtext("name") or ""

@@ -1,4 +1,4 @@
-"""Ports of a media server: whether they are free, who has them, and whether they are served."""
+"""Ports that are listened at: whether they are free, who has them, and whether they are served."""
 
 import asyncio
 import errno
@@ -64,7 +64,7 @@ def check_free(ports: Sequence[OpenPort], except_for: Collection[int] = ()) -> N
 
 def _complaint(port: OpenPort) -> str | None:
     error = bind_error(port)
-    return f"listen.{port.field}: {_explained(error, port)}" if error else None
+    return f"listen.{port.field}: {explained(error, port)}" if error else None
 
 
 def bind_error(port: OpenPort) -> OSError | None:
@@ -86,7 +86,17 @@ def bind_error(port: OpenPort) -> OSError | None:
     return None
 
 
-def _explained(error: OSError, port: OpenPort) -> str:
+def explained(error: OSError, port: OpenPort) -> str:
+    """Say for an operator why nobody can listen at a port, and what to do.
+
+    Args:
+        error: what listening there ended with.
+        port: where.
+    """
+    if isinstance(error, socket.gaierror):
+        return f"{port.host!r} is not a known host; use an IP address"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"{port.host} is not an address of this machine; use one, or 127.0.0.1"
     protocol = "UDP" if port.speaks == "udp" else "TCP"
     if error.errno == errno.EADDRINUSE:
         holder = holder_of(port)
@@ -97,7 +107,9 @@ def _explained(error: OSError, port: OpenPort) -> str:
             f"{protocol} port {port.number} is not allowed to this user; choose one above 1023, "
             "or grant CAP_NET_BIND_SERVICE"
         )
-    return f"{protocol} port {port.number} cannot be used: {error.strerror}"
+    return (
+        f"{protocol} port {port.number} cannot be used: {error.strerror or error}; choose another"
+    )
 
 
 def is_bound_udp(number: int) -> bool:

@@ -9,6 +9,8 @@ from streamd.engines.base import RenderedServer
 from streamd.errors import EngineError
 from streamd.state import write_private
 
+_FIX = "make room, or fix its permissions"
+
 
 def make_directories(rendered: RenderedServer) -> None:
     """Make the directories that a server needs, private to this user.
@@ -20,7 +22,7 @@ def make_directories(rendered: RenderedServer) -> None:
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
-            raise EngineError(f"{directory} cannot be made: {error.strerror}") from error
+            raise EngineError(f"{directory} cannot be made: {error.strerror}; {_FIX}") from error
 
 
 def write_files(rendered: RenderedServer) -> None:
@@ -34,7 +36,7 @@ def write_files(rendered: RenderedServer) -> None:
         try:
             write_private(path, text)
         except OSError as error:
-            raise EngineError(f"{path} cannot be written: {error.strerror}") from error
+            raise EngineError(f"{path} cannot be written: {error.strerror}; {_FIX}") from error
 
 
 @contextmanager

@@ -119,7 +119,10 @@ class SrsEngine(LocalServer):
             own = await self._players_of_this_machine() if 0 < players <= _LISTED_PLAYERS else {}
             found = [self._live_stream(item, own.get(item["id"], 0), now) for item in live]
         except (KeyError, TypeError) as error:
-            raise EngineError(f"SRS lists its streams in a way unknown here: {error!r}") from error
+            raise EngineError(
+                f"SRS lists its streams in a way unknown here ({error!r}); make sure that "
+                "`binary` is SRS 6"
+            ) from error
         self._rates.keep(stream.client_id for stream in found)
         return found
 

@@ -18,6 +18,7 @@ _NOT_FOUND = 2049  # ERROR_RTMP_CLIENT_NOT_FOUND
 _RELOADED = 90
 _KEPT_OLD = {10: "it could not read the file", 20: "it refused the file"}
 _POLL_S = 0.1
+_IS_IT_SRS = "make sure that `binary` is SRS 6"
 
 
 class SrsApi:
@@ -46,7 +47,9 @@ class SrsApi:
         """Close a connection; one that is gone is no error."""
         code = (await self._ask("DELETE", f"clients/{client_id}")).get("code")
         if code not in (0, _NOT_FOUND):
-            raise EngineError(f"SRS did not disconnect client {client_id}: code {code}")
+            raise EngineError(
+                f"SRS did not disconnect client {client_id}: code {code}; it is tried again"
+            )
 
     async def reload(self) -> None:
         """Make SRS read its file again, and wait until it has."""
@@ -56,17 +59,25 @@ class SrsApi:
         state = before
         while state.get("rid") == before.get("rid"):
             if time.monotonic() > deadline:
-                raise EngineError(f"SRS did not reload within {RELOAD_TIMEOUT_S:.0f} s")
+                raise EngineError(
+                    f"SRS did not reload within {RELOAD_TIMEOUT_S:.0f} s; it is tried again, and "
+                    "if it stays so, restart it when an interruption is allowed"
+                )
             await asyncio.sleep(_POLL_S)
             try:
                 state = await self._reload_state()
             except EngineError as error:
-                raise EngineError(f"SRS stopped answering while it reloaded: {error}") from error
+                raise EngineError(f"while it reloaded, {error}") from error
         outcome, told = state.get("state"), state.get("msg")
         if outcome in _KEPT_OLD:
-            raise EngineError(f"SRS keeps its old configuration, {_KEPT_OLD[outcome]}: {told}")
+            raise EngineError(
+                f"SRS keeps its old configuration, {_KEPT_OLD[outcome]}: {told}; change the "
+                "settings of this server that you changed last"
+            )
         if outcome != _RELOADED:
-            raise EngineError(f"SRS failed in the middle of a reload and exits: {told}")
+            raise EngineError(
+                f"SRS failed in the middle of a reload and exits: {told}; it is started again"
+            )
 
     async def close(self) -> None:
         """Close the connection."""
@@ -77,13 +88,15 @@ class SrsApi:
     async def _reload_state(self) -> dict[str, Any]:
         state = (await self._raw("reload-fetch")).get("data")
         if not isinstance(state, dict):
-            raise EngineError("SRS does not say how its reload went")
+            raise EngineError(f"SRS does not say how its reload went; {_IS_IT_SRS}")
         return state
 
     async def _raw(self, rpc: str) -> dict[str, Any]:
         answer = await self._ask("GET", "raw", {"rpc": rpc})
         if answer.get("code") != 0:
-            raise EngineError(f"SRS refuses the call {rpc}: code {answer.get('code')}")
+            raise EngineError(
+                f"SRS refuses the call {rpc}: code {answer.get('code')}; {_IS_IT_SRS}"
+            )
         return answer
 
     async def _all(self, kind: str) -> list[dict[str, Any]]:
@@ -94,7 +107,9 @@ class SrsApi:
             answer = await self._ask("GET", f"{kind}/", {"start": start, "count": _PAGE})
             page = answer.get(kind)
             if not isinstance(page, list):
-                raise EngineError(f"SRS does not list its {kind}: code {answer.get('code')}")
+                raise EngineError(
+                    f"SRS does not list its {kind}: code {answer.get('code')}; {_IS_IT_SRS}"
+                )
             found.update({item["id"]: item for item in page})
             if len(page) < _PAGE:
                 return list(found.values())
@@ -111,13 +126,20 @@ class SrsApi:
             async with self._session.request(method, self._base + path, params=query) as response:
                 if response.status == 401:
                     raise EngineError(
-                        "another SRS answers at the API's port: it refuses the password"
+                        "another SRS answers at the API's port and refuses the password; stop it, "
+                        "or choose another port in `listen`"
                     )
                 answer = await response.json(content_type=None)
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            raise EngineError(f"SRS does not answer at {self._base}: {_told(error)}") from error
+            raise EngineError(
+                f"SRS does not answer at {self._base}: {_told(error)}; if it goes on, see the "
+                "server's log (`streamd logs`)"
+            ) from error
         if not isinstance(answer, dict):
-            raise EngineError(f"what answers at {self._base} is not SRS")
+            raise EngineError(
+                f"what answers at {self._base} is not SRS; stop it, or choose another port in "
+                "`listen`"
+            )
         return answer
 
 

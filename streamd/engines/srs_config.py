@@ -59,31 +59,15 @@ def render_config(
     Raises:
         EngineError: a value cannot be expressed, or the ports do not go together.
     """
-    if connections(open_files) < 1:
-        raise EngineError(
-            f"the limit on open files is {open_files}; raise it (ulimit -n, LimitNOFILE=) to 10000"
-        )
     if spec.webrtc and not spec.http:
-        raise EngineError("listen.webrtc needs listen.http, which WHIP and WHEP are served on")
-    rtmp_host, rtmp_port = rtmp_endpoint(spec)
-    state = quoted(directory, "the state directory")
+        raise EngineError(
+            "listen.webrtc needs listen.http, which WHIP and WHEP are served on; add `http: 8080`"
+        )
     return "\n".join(
         (
             "# Written by streamd. Edits are overwritten.",
-            f"listen {rtmp_port if spec.rtmp else f'{rtmp_host}:{rtmp_port}'};",
-            f"max_connections {connections(open_files)};",
-            "daemon off;",
-            f"work_dir {state};",
-            f"ff_log_dir {state};",
-            f"pid {quoted(directory / 'srs.pid', 'the state directory')};",
-            f"server_id {quoted(f'streamd-{spec.name}', 'the server name')};",
-            "srs_log_tank console;",
-            # At `warn` SRS writes a line for each request to its API and each viewer that leaves.
-            "srs_log_level_v2 error;",
-            "utc_time on;",
-            "query_latest_version off;",
-            "inotify_auto_reload off;",
-            "auto_reload_for_docker off;",
+            *_process(spec, directory, open_files),
+            *_log(),
             *_api(spec, secrets),
             *_http(spec, directory),
             *_srt(spec),
@@ -91,6 +75,36 @@ def render_config(
             *_vhost(spec, directory, secrets),
             "",
         )
+    )
+
+
+def _process(spec: ServerSpec, directory: Path, open_files: int) -> tuple[str, ...]:
+    if connections(open_files) < 1:
+        raise EngineError(
+            f"the limit on open files is {open_files}; raise it (ulimit -n, LimitNOFILE=) to 10000"
+        )
+    host, port = rtmp_endpoint(spec)
+    state = quoted(directory, "the state directory")
+    return (
+        f"listen {port if spec.rtmp else f'{host}:{port}'};",
+        f"max_connections {connections(open_files)};",
+        "daemon off;",
+        f"work_dir {state};",
+        f"ff_log_dir {state};",
+        f"pid {quoted(directory / 'srs.pid', 'the state directory')};",
+        f"server_id {quoted(f'streamd-{spec.name}', 'the server name')};",
+        "query_latest_version off;",
+        "inotify_auto_reload off;",
+        "auto_reload_for_docker off;",
+    )
+
+
+def _log() -> tuple[str, ...]:
+    return (
+        "srs_log_tank console;",
+        # At `warn` SRS writes a line for each request to its API and each viewer that leaves.
+        "srs_log_level_v2 error;",
+        "utc_time on;",
     )
 
 

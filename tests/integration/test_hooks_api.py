@@ -359,7 +359,9 @@ async def test_a_port_that_is_taken_is_named(endpoint: Endpoint) -> None:
         on_admitted=lambda _: None,
         on_gone=lambda *_: None,
     )
-    with pytest.raises(SettingsError, match=r"daemon\.hooks: .*127\.0\.0\.1.*another program"):
+    with pytest.raises(
+        SettingsError, match=rf"daemon\.hooks: TCP port {endpoint.port} is taken by"
+    ):
         await second.start("127.0.0.1", endpoint.port)
     port = free_port()
     await second.start("127.0.0.1", port)
