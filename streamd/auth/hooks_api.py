@@ -179,6 +179,7 @@ class HookServer:
             protocol=hook.protocol,
             address=hook.address,
             since=datetime.now(UTC),
+            internal=decision.internal,
         )
         log.info(
             "publisher.admitted",
