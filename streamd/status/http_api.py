@@ -3,11 +3,9 @@
 import asyncio
 import base64
 import binascii
-import errno
 import hmac
 import json
 import logging
-import socket
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import TypeVar
@@ -16,6 +14,7 @@ import structlog
 from aiohttp import web
 
 from streamd.config.addresses import split_address
+from streamd.engines.ports import OpenPort, explained
 from streamd.errors import SettingsError
 from streamd.status import metrics
 from streamd.status.page import CONTENT_SECURITY_POLICY, page
@@ -257,12 +256,6 @@ async def _listen(address: str, connections: _Connections) -> asyncio.Server:
     loop = asyncio.get_running_loop()
     try:
         return await loop.create_server(connections, host, port, reuse_address=True)
-    except socket.gaierror as error:
-        raise SettingsError(f"daemon.status: {host!r} is not a known host; use an IP") from error
     except OSError as error:
-        what = {
-            errno.EADDRINUSE: "is already in use; choose another port, or stop what listens there",
-            errno.EADDRNOTAVAIL: "is not an address of this machine; use one, or 127.0.0.1",
-            errno.EACCES: "may not be listened on by this user; choose a port above 1023",
-        }.get(error.errno or 0, f"cannot be listened on: {error.strerror or error}")
-        raise SettingsError(f"daemon.status: {address} {what}") from error
+        why = explained(error, OpenPort("status", port, "http", host))
+        raise SettingsError(f"daemon.status: {why}") from error

@@ -326,7 +326,7 @@ class TestListening:
     ) -> None:
         server = StatusServer(machine)
         with pytest.raises(
-            SettingsError, match=rf"daemon\.status: 127\.0\.0\.1:{taken} is already in use; choose"
+            SettingsError, match=rf"daemon\.status: TCP port {taken} is taken by .*; stop that or"
         ):
             await server.start(f"127.0.0.1:{taken}", None)
         await server.stop()
