@@ -24,11 +24,31 @@ _RATE_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
+class Playing:
+    """What a playout says of itself beyond what FFmpeg says.
+
+    Attributes:
+        input: which of its inputs is on air, by its place in the spec; -1 for none.
+        item: the file on air.
+        mode: `copy` or `transcode`, and why.
+        skipped: files that cannot be played, and why.
+        error: what is wrong with an input or with publishing; None for nothing.
+    """
+
+    input: int = -1
+    item: str | None = None
+    mode: str | None = None
+    skipped: tuple[str, ...] = ()
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
-    """One report. None stands for what FFmpeg does not know yet."""
+    """One report. None stands for what is not known yet; `playing` is a playout's."""
 
     out_time_us: int | None
     total_bytes: int | None
+    playing: Playing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +63,7 @@ class Track:
         kbps: what it sent lately (over the past 5 s or so), kilobits per second; None while that
             is not known.
         rate_from: time and bytes that `kbps` is counted from.
+        playing: what a playout said of itself last; None for an FFmpeg.
     """
 
     out_time_us: int | None = None
@@ -51,11 +72,28 @@ class Track:
     advanced_at: float | None = None
     kbps: float | None = None
     rate_from: tuple[tuple[float, int], ...] = ()
+    playing: Playing | None = None
 
 
 def parse_report(datagram: bytes) -> Report:
     """Read one `-progress` report of FFmpeg's. What is missing or no number is None."""
-    return Report(_number(datagram, b"out_time_us="), _number(datagram, b"total_size="))
+    return Report(
+        _number(datagram, b"out_time_us="),
+        _number(datagram, b"total_size="),
+        _playing(datagram) if b"\ninput=" in datagram else None,
+    )
+
+
+def _playing(datagram: bytes) -> Playing:
+    lines = [line.partition("=") for line in datagram.decode(errors="replace").splitlines()]
+    said = {name: value for name, _, value in lines if value}
+    return Playing(
+        input=int(said["input"]) if said.get("input", "").isdecimal() else -1,
+        item=said.get("item"),
+        mode=said.get("mode"),
+        skipped=tuple(value for name, _, value in lines if name == "skipped" and value),
+        error=said.get("error"),
+    )
 
 
 def _number(datagram: bytes, name: bytes) -> int | None:
@@ -89,6 +127,7 @@ def advance(track: Track, report: Report, now: float) -> Track:
         advanced_at=now if advanced else track.advanced_at,
         kbps=(sent - sent_then) * 8 / 1000 / (now - since) if now > since else track.kbps,
         rate_from=samples,
+        playing=report.playing,
     )
 
 
