@@ -8,8 +8,7 @@ import structlog
 
 from streamd.apply import kick_name
 from streamd.errors import StreamdError
-from streamd.jobs import Job
-from streamd.kinds import reports_progress
+from streamd.jobs import Job, reports_progress
 from streamd.pace import Pace
 from streamd.plan import Kick, Kill, Start, Step
 

@@ -23,8 +23,7 @@ from streamd.errors import StreamdError
 from streamd.ffmpeg.argv import FFmpegBinary
 from streamd.ffmpeg.progress import ProgressReceiver
 from streamd.histories import Histories
-from streamd.jobs import Job, ServerJob
-from streamd.kinds import reports_progress, server_of
+from streamd.jobs import Job, ServerJob, reports_progress, server_of
 from streamd.listings import CONNECTING_S, IDLE_S, SUSPICIOUS_S, Listings
 from streamd.observed import Observed, ObservedProcess, Publisher
 from streamd.operations import Operations, Turns

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 from streamd.ffmpeg.progress import ProgressReceiver
 from streamd.histories import Histories
-from streamd.jobs import Job, TargetJob
-from streamd.kinds import reports_progress, server_of
+from streamd.jobs import Job, fed_by, reports_progress, server_of
 from streamd.listings import Listings
 from streamd.observe import STALL_S, Flow, Listing, flows, is_stalled
 from streamd.observed import Observed, ObservedProcess
@@ -107,7 +106,7 @@ class Stalls:
     def _is_stalled(
         self, process: ObservedProcess, job: Job, observed: Observed, now: float
     ) -> bool:
-        stream = _fed_by(job)
+        stream = fed_by(job)
         publisher = observed.publishers.get(stream) if stream is not None else None
         if publisher is None:
             return False
@@ -118,14 +117,6 @@ class Stalls:
     def _advanced_at(self, process: ObservedProcess) -> float | None:
         track = self.progress.tracks.get(process.pid) if self.progress is not None else None
         return track.advanced_at if track is not None else None
-
-
-def _fed_by(job: Job) -> str | None:
-    """Return the `app/stream` whose publisher a job sends on; None for one that needs nobody.
-
-    Only what is fed by a publisher can stall: whether its input goes on is known from the server.
-    """
-    return job.stream if isinstance(job, TargetJob) else None
 
 
 def _reporting(

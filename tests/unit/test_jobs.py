@@ -1,0 +1,23 @@
+"""What the names of processes say of their kind."""
+
+from streamd.jobs import ServerJob, TargetJob, fed_by, reports_progress, server_of
+from tests.support.snapshots import SERVER
+
+
+def test_a_server_is_known_by_its_process() -> None:
+    assert server_of("server.main") == "main"
+    assert server_of("server.a.b") == "a.b"
+    assert server_of("target.server.x") is None
+    assert server_of("servers.main") is None
+
+
+def test_what_holds_an_ffmpeg_reports_its_progress_and_servers_do_not() -> None:
+    assert reports_progress("target.cdn@live/a~backup")
+    assert not reports_progress("server.target.x")
+    assert not reports_progress("targets.x")
+
+
+def test_a_target_lives_on_the_publisher_of_its_stream_and_a_server_on_nobody() -> None:
+    target = TargetJob("target.out", "out", "live/a", "rtmp://i", "rtmp://o", "c1", "ffmpeg", "h:1")
+    assert fed_by(target) == "live/a"
+    assert fed_by(ServerJob("server.main", SERVER)) is None
