@@ -133,8 +133,9 @@ def status_page(address: str) -> str:
     """Return where the status page is, or that something else answers there."""
     url = f"http://{address}/"
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        with urllib.request.urlopen(f"{url}status", timeout=2) as got:  # noqa: S310 - always http
-            if json.load(got)["config"]["path"] == str(CONFIG):
+        answer = urllib.request.urlopen(f"{url}status", timeout=2)  # noqa: S310 - always http
+        with answer:
+            if json.load(answer)["config"]["path"] == str(CONFIG):
                 return url
     return f"none, {url} is not this streamd's; see above"
 
