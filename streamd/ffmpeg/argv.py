@@ -1,13 +1,15 @@
-"""How FFmpeg is told to send one stream to one address: a job becomes an argv.
+"""How FFmpeg is told what to read and where to send it: a target's job becomes an argv.
 
 Options, presets and the concat format are FFmpeg's own: https://ffmpeg.org/ffmpeg-all.html.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from urllib.parse import unquote
 
 from streamd.config.addresses import progress_address
 from streamd.errors import FFmpegError
+from streamd.ffmpeg.rtmp_address import parameters, split_rtmp
 from streamd.jobs import TargetJob
 from streamd.supervision.process import PID_ADDRESS, ProcessSpec
 
@@ -30,7 +32,9 @@ SEND_BUFFER_BYTES = 256 * 1024
 # A track that ends holds up the other for this long, 10 s by default, in which nothing is sent.
 _INTERLEAVE_US = 1_000_000
 
-_PRESET_FD = 3
+FIRST_PRESET_FD = 3
+"""The lowest descriptor that an output reads its key from; 0 is the input's."""
+
 _PRESET_LINE_BYTES = 990  # FFmpeg reads lines of 999 and takes the rest for another line
 _RTMP_APP_BYTES = 127  # APP_MAX_LENGTH in libavformat/rtmpproto.c
 
@@ -61,12 +65,23 @@ class FFmpegBinary:
 
 
 @dataclass(frozen=True, slots=True)
-class _End:
-    """One side of an FFmpeg: arguments that may be seen, and a text that it reads from `fd`."""
+class End:
+    """One side of an FFmpeg.
+
+    Attributes:
+        arguments: may be seen by everybody; those of an output have none that says what it holds.
+        fd: the descriptor that FFmpeg reads `secret_text` from.
+        secret_text: empty where there is none to read.
+    """
 
     arguments: tuple[str, ...]
     fd: int = 0
-    secret_text: str = ""
+    secret_text: str = field(default="", repr=False)
+
+
+def secret_inputs(ends: Iterable[End]) -> dict[int, str]:
+    """Return what several ends read, by descriptor, as `ProcessSpec` takes it."""
+    return {end.fd: end.secret_text for end in ends if end.secret_text}
 
 
 def target_process(
@@ -94,17 +109,15 @@ def target_process(
             "name one in `ffmpeg:`"
         )
     try:
-        source = _input(job, binary)
-        destination = _srt_output(job, binary) if scheme == "srt" else _rtmp_output(job, binary)
+        source = live_input(job.input_url, binary, secret=job.input_secret)
+        send = _srt_output if scheme == "srt" else rtmp_output
+        destination = send(job.output_url, binary)
     except ValueError as error:
         raise FFmpegError(f"{job.process}: its address {error}") from None
     return ProcessSpec(
         name=job.process,
         argv=(
-            binary.path,
-            *("-hide_banner", "-nostdin", "-loglevel", "level+warning"),
-            *("-nostats", "-stats_period", "1"),
-            *("-progress", f"udp://{progress_address(job.progress)}?localaddr={PID_ADDRESS}"),
+            *reporting(binary, job.progress),
             *source.arguments,
             *("-map", "0:v:0?", "-map", "0:a:0?", "-c", "copy"),
             *("-max_interleave_delta", str(_INTERLEAVE_US)),
@@ -113,27 +126,52 @@ def target_process(
         identity=identity,
         log_path=log_path,
         publisher=job.publisher,
-        secret_inputs={end.fd: end.secret_text for end in (source, destination) if end.secret_text},
+        secret_inputs=secret_inputs((source, destination)),
         redact=secrets_of(job),
     )
 
 
-def _input(job: TargetJob, binary: FFmpegBinary) -> _End:
-    scheme, url = job.input_url.partition("://")[0], job.input_url
+def reporting(binary: FFmpegBinary, hooks: str) -> tuple[str, ...]:
+    """Return how an argv begins: quiet, and with a report of its progress every second.
+
+    Args:
+        binary: the FFmpeg.
+        hooks: HOST:PORT of the hooks, beside which progress is heard.
+    """
+    return (
+        binary.path,
+        *("-hide_banner", "-nostdin", "-loglevel", "level+warning"),
+        *("-nostats", "-stats_period", "1"),
+        *("-progress", f"udp://{progress_address(hooks)}?localaddr={PID_ADDRESS}"),
+    )
+
+
+def live_input(url: str, binary: FFmpegBinary, *, secret: bool) -> End:
+    """Return how a live stream is read from a media server of this machine.
+
+    Args:
+        url: rtmp:// or http://.
+        binary: the FFmpeg.
+        secret: the address holds one, so it is kept out of sight where the binary can do that.
+
+    Raises:
+        ValueError: the address cannot be given to FFmpeg.
+    """
+    scheme = url.partition("://")[0]
     options = {"rw_timeout": str(_INPUT_TIMEOUT_US)}
     if scheme == "rtmp":
         url, app, name = split_rtmp(url)
         options |= _rtmp_names(app, name)
         options["tcp_nodelay"] = "1"  # the handshake waits on delayed acknowledgements otherwise
     analyze = {"analyzeduration": str(_ANALYZE_US[scheme]), "fpsprobesize": "0"}
-    if not (job.input_secret and binary.hides_input_key):
-        return _End((*_arguments(options | analyze), "-i", url))
+    if not (secret and binary.hides_input_key):
+        return End((*_arguments(options | analyze), "-i", url))
     listing = (
         "ffconcat version 1.0",
         f"file {_concat_quoted(url)}",
         *(f"option {name} {_concat_quoted(text)}" for name, text in (options | analyze).items()),
     )
-    return _End(
+    return End(
         (
             *_arguments(analyze),
             *("-f", "concat", "-safe", "0", "-protocol_whitelist", f"pipe,{scheme},tcp"),
@@ -143,8 +181,18 @@ def _input(job: TargetJob, binary: FFmpegBinary) -> _End:
     )
 
 
-def _rtmp_output(job: TargetJob, binary: FFmpegBinary) -> _End:
-    server, app, playpath = split_rtmp(job.output_url)
+def rtmp_output(url: str, binary: FFmpegBinary, fd: int = FIRST_PRESET_FD) -> End:
+    """Return how FLV is published to an RTMP address.
+
+    Args:
+        url: rtmp:// or rtmps://, with its key, which is kept out of sight where the binary can.
+        binary: the FFmpeg.
+        fd: where it is to read the key from; another one for each output.
+
+    Raises:
+        ValueError: the address cannot be given to FFmpeg.
+    """
+    server, app, playpath = split_rtmp(url)
     options = {
         "rw_timeout": str(_OUTPUT_TIMEOUT_US),
         "send_buffer_size": str(SEND_BUFFER_BYTES),
@@ -155,7 +203,8 @@ def _rtmp_output(job: TargetJob, binary: FFmpegBinary) -> _End:
         if binary.ca_file is not None:
             options["ca_file"] = binary.ca_file
     options["flvflags"] = "no_duration_filesize"
-    return _output(("-f", "flv", server), options, _rtmp_names(app, playpath), binary)
+    secrets = _rtmp_names(app, playpath)
+    return _output(("-f", "flv", server), options, secrets, fd if binary.hides_output_key else None)
 
 
 def _rtmp_names(app: str, stream: str) -> dict[str, str]:
@@ -165,32 +214,33 @@ def _rtmp_names(app: str, stream: str) -> dict[str, str]:
     return {"rtmp_app": app, "rtmp_playpath": stream}
 
 
-def _srt_output(job: TargetJob, binary: FFmpegBinary) -> _End:
-    place, _, query = job.output_url.partition("?")
+def _srt_output(url: str, binary: FFmpegBinary) -> End:
+    place, _, query = url.partition("?")
     shown, secrets = [], {}
-    for name, value in _parameters(query):
+    for name, value in parameters(query):
         # `streamid` alone is an option of the ffmpeg program, about something else.
         option = "srt_streamid" if name == "streamid" else name
         if option in ("srt_streamid", "passphrase"):
             secrets[option] = unquote(value)
         else:
             shown.append(f"{name}={value}")
-    url = f"{place}?{'&'.join(shown)}" if shown else place
-    return _output(("-f", "mpegts", url), {"pkt_size": "1316"}, secrets, binary)
+    shown_url = f"{place}?{'&'.join(shown)}" if shown else place
+    fd = FIRST_PRESET_FD if binary.hides_output_key else None
+    return _output(("-f", "mpegts", shown_url), {"pkt_size": "1316"}, secrets, fd)
 
 
 def _output(
-    ending: tuple[str, ...], options: dict[str, str], secrets: dict[str, str], binary: FFmpegBinary
-) -> _End:
+    ending: tuple[str, ...], options: dict[str, str], secrets: dict[str, str], preset_fd: int | None
+) -> End:
     secrets = {name: _printable(value) for name, value in secrets.items() if value}
-    if not binary.hides_output_key or not secrets:
-        return _End((*_arguments(options), *_arguments(secrets), *ending))
+    if preset_fd is None or not secrets:
+        return End((*_arguments(options), *_arguments(secrets), *ending))
     lines = [f"{name}={value}\n" for name, value in secrets.items()]
     if any(len(line.encode()) > _PRESET_LINE_BYTES for line in lines):
         raise ValueError(f"has a key of more than {_PRESET_LINE_BYTES - 50} bytes; shorten it")
-    return _End(
-        (*_arguments(options), "-fpre", f"/dev/fd/{_PRESET_FD}", *ending),
-        fd=_PRESET_FD,
+    return End(
+        (*_arguments(options), "-fpre", f"/dev/fd/{preset_fd}", *ending),
+        fd=preset_fd,
         secret_text="".join(lines),
     )
 
@@ -207,37 +257,6 @@ def _printable(value: str) -> str:
 
 def _concat_quoted(value: str) -> str:
     return "'" + _printable(value).replace("'", "'\\''") + "'"
-
-
-def split_rtmp(url: str) -> tuple[str, str, str]:
-    """Split an RTMP address into what is asked of whom: server, app and stream.
-
-    The stream is what follows the last slash of the path, with the query: `KEY?x=y`, or
-    `?streamname=S&key=K` behind `rtmp://host/app/`. A query that belongs to the app
-    (`rtmp://host/app?auth=T/KEY`, as encoders build it from server and key) stays with the app.
-
-    Returns:
-        The address as far as it may be seen (no query, no stream), the app and the stream.
-
-    Raises:
-        ValueError: there is no app.
-    """
-    scheme, _, rest = url.partition("://")
-    authority, _, path = rest.partition("/")
-    head, mark, query = path.partition("?")
-    if not mark:
-        head = head.rstrip("/")
-    if "/" in head:
-        app, _, name = head.rpartition("/")
-        stream = f"{name}{mark}{query}"
-    else:
-        app, slash, stream = f"{head}{mark}{query}".rpartition("/")
-        if not slash:
-            app, stream = stream, ""
-    shown = app.partition("?")[0]
-    if not shown:
-        raise ValueError("names no app; write for example rtmp://HOST/APP/KEY")
-    return f"{scheme}://{authority}/{shown}", app, stream
 
 
 def secrets_of(job: TargetJob) -> tuple[str, ...]:
@@ -262,13 +281,7 @@ def _address_secrets(url: str) -> list[str]:
         _, app, stream = split_rtmp(url)
         found += [stream, stream.partition("?")[0]]
         query = f"{app.partition('?')[2]}&{stream.partition('?')[2]}"
-    for name, value in _parameters(query):
+    for name, value in parameters(query):
         if len(value) >= _SECRET_PARAMETER_LENGTH or name in ("passphrase", "streamid"):
             found.append(value)
     return found
-
-
-def _parameters(query: str) -> list[tuple[str, str]]:
-    """Split a query without decoding it: receivers get it as it was given."""
-    pairs = (part.partition("=") for part in query.split("&") if part)
-    return [(name, value) for name, _, value in pairs]

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamd.errors import FFmpegError
-from streamd.ffmpeg.argv import FFmpegBinary, secrets_of, split_rtmp, target_process
+from streamd.ffmpeg.argv import FFmpegBinary, secrets_of, target_process
+from streamd.ffmpeg.rtmp_address import split_rtmp
 from streamd.jobs import TargetJob
 from streamd.redact import Redactor
 from streamd.supervision.process import ProcessSpec
