@@ -10,7 +10,8 @@ from typing import TypeAlias
 
 AmfValue: TypeAlias = "float | bool | str | dict[str, AmfValue] | list[AmfValue] | None"
 
-_NUMBER, _BOOLEAN, _STRING, _OBJECT, _NULL, _UNDEFINED = range(6)
+_NUMBER, _BOOLEAN, _STRING, _OBJECT = range(4)
+_NULL, _UNDEFINED = 5, 6
 _ECMA_ARRAY, _OBJECT_END, _STRICT_ARRAY, _DATE, _LONG_STRING, _UNSUPPORTED = range(8, 14)
 _XML, _TYPED_OBJECT = 15, 16
 
