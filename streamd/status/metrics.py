@@ -92,6 +92,7 @@ class _SampleCollector(Collector):
         yield from _servers(status)
         yield from _streams(status, self._taken.refused)
         yield from _targets(status)
+        yield from _transcodes(status)
         yield from _processes(self._taken.pids)
 
 
@@ -149,6 +150,9 @@ def _streams(status: Status, refusals: Mapping[str, int]) -> Iterator[Metric]:
     live = GaugeMetricFamily(
         "streamd_stream_live", "1 while the stream is published.", labels=("stream",)
     )
+    fallback = GaugeMetricFamily(
+        "streamd_stream_fallback", "1 while the stream shows its slate.", labels=("stream",)
+    )
     viewers = GaugeMetricFamily(
         "streamd_stream_viewers", "Players of the stream on the server.", labels=("stream",)
     )
@@ -157,6 +161,7 @@ def _streams(status: Status, refusals: Mapping[str, int]) -> Iterator[Metric]:
     )
     for name, stream in status.streams.items():
         live.add_metric((name,), stream.state == "live")
+        fallback.add_metric((name,), stream.state == "fallback")
         viewers.add_metric((name,), stream.viewers)
         kbps.add_metric((name,), stream.kbps)
     refused = CounterMetricFamily(
@@ -164,7 +169,7 @@ def _streams(status: Status, refusals: Mapping[str, int]) -> Iterator[Metric]:
     )
     for reason, count in sorted(refusals.items()):
         refused.add_metric((reason,), count)
-    yield from (live, viewers, kbps, refused)
+    yield from (live, fallback, viewers, kbps, refused)
 
 
 def _targets(status: Status) -> Iterator[Metric]:
@@ -185,6 +190,29 @@ def _targets(status: Status) -> Iterator[Metric]:
         restarts.add_metric((name,), target.restarts)
         sent.add_metric((name,), target.bytes)
     yield from (state, restarts, sent)
+
+
+def _transcodes(status: Status) -> Iterator[Metric]:
+    state = GaugeMetricFamily(
+        "streamd_transcode_state",
+        "1 for the state that the transcode is in, 0 for every other.",
+        labels=("transcode", "state"),
+    )
+    speed = GaugeMetricFamily(
+        "streamd_transcode_speed",
+        "Encoding against real time; below 1 it falls behind.",
+        labels=("transcode",),
+    )
+    restarts = CounterMetricFamily(
+        "streamd_transcode_restarts", "Starts of its FFmpeg after the first.", labels=("transcode",)
+    )
+    for name, transcode in status.transcodes.items():
+        for each in get_args(TargetState):
+            state.add_metric((name, each), transcode.state == each)
+        if transcode.speed is not None:
+            speed.add_metric((name,), transcode.speed)
+        restarts.add_metric((name,), transcode.restarts)
+    yield from (state, speed, restarts)
 
 
 def _processes(pids: Mapping[str, int]) -> Iterator[Metric]:

@@ -9,10 +9,12 @@ from html import escape
 from importlib import resources
 from typing import TypeVar
 
-from streamd.status.report import ServerStatus, Status, StreamStatus
+from streamd.status.report import ServerStatus, Status
+from streamd.status.streams import StreamStatus
 from streamd.status.targets import AS_WANTED, TargetStatus
+from streamd.status.transcodes import TranscodeStatus
 
-Entry = TypeVar("Entry", ServerStatus, StreamStatus, TargetStatus)
+Entry = TypeVar("Entry", ServerStatus, StreamStatus, TargetStatus, TranscodeStatus)
 Row = tuple[str, ...]
 
 _CSS = resources.files("streamd.status").joinpath("page.css").read_text(encoding="utf-8")
@@ -59,6 +61,9 @@ _LOOKS = {
     "waiting": ("off", "○"),
     "idle": ("off", "○"),
     "disabled": ("off", "-"),
+    "fallback": ("warn", "▲"),
+    "finished": ("off", "○"),
+    "scheduled": ("off", "○"),
 }
 _URGENCY = ("bad", "warn", "busy", "good", "off")
 
@@ -107,6 +112,13 @@ def _main(status: Status) -> Iterable[str]:
         ("Target", "State", "For", "Stream", "#Rate", "#Sent", "#Restarts"),
         lambda name, target: _target_row(name, target, now),
     )
+    if status.transcodes:
+        yield _section(
+            "Transcodes",
+            status.transcodes,
+            ("Transcode", "State", "For", "Stream", "Becomes", "#Speed", "#Restarts"),
+            lambda name, transcode: _transcode_row(name, transcode, now),
+        )
 
 
 def _config(status: Status) -> str:
@@ -137,11 +149,13 @@ def _verdict(status: Status) -> str:
         return '<p class="verdict good"><span aria-hidden="true">●</span> converged</p>'
     servers = sum(server.state != "running" for server in status.servers.values())
     targets = sum(target.state not in AS_WANTED for target in status.targets.values())
+    transcodes = sum(each.state not in AS_WANTED for each in status.transcodes.values())
     differing = ", ".join(
         f"{count} of {len(entries)} {kind}"
         for count, entries, kind in (
             (servers, status.servers, "servers"),
             (targets, status.targets, "targets"),
+            (transcodes, status.transcodes, "transcodes"),
         )
         if count
     )
@@ -207,11 +221,13 @@ def _server_row(name: str, server: ServerStatus, now: datetime) -> Row:
 
 
 def _stream_row(name: str, stream: StreamStatus, now: datetime) -> Row:
-    live = stream.state == "live"
+    live = stream.state in {"live", "fallback"}
     how = ", ".join(filter(None, (stream.protocol, stream.key and f"key {stream.key}")))
     who = escape(stream.publisher or "")
+    source = stream.source
+    playing = " ".join(filter(None, (source.on_air, source.playing))) if source else ""
     return (
-        _named(name, "", stream.last_error),
+        _named(name, playing, stream.last_error),
         _state(stream.state, None, now),
         _age(stream.since, now),
         f'{who}<div class="quiet">{escape(how)}</div>' if live else "",
@@ -231,6 +247,18 @@ def _target_row(name: str, target: TargetStatus, now: datetime) -> Row:
         _rate(target.kbps) if target.state == "live" else "",
         _bytes(target.bytes) if target.bytes else "",
         str(target.restarts),
+    )
+
+
+def _transcode_row(name: str, transcode: TranscodeStatus, now: datetime) -> Row:
+    return (
+        _named(name, "", transcode.last_error),
+        _state(transcode.state, transcode.retry_at, now),
+        _age(transcode.since, now),
+        escape(transcode.stream),
+        escape(transcode.to),
+        "" if transcode.speed is None else f"{transcode.speed:.2f} x",
+        str(transcode.restarts),
     )
 
 

@@ -5,12 +5,11 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
 
-from streamd import names
-from streamd.engines.base import LiveStream
 from streamd.errors import Problem
-from streamd.observed import JobHistory, Publisher
+from streamd.observed import JobHistory
 from streamd.plan import BACKUP_SUFFIX, server_process
 from streamd.status.snapshot import ConfigState, ConfigStateName, Memory, Snapshot
+from streamd.status.streams import StreamStatus, stream_statuses
 from streamd.status.targets import (
     AS_WANTED,
     TargetStatus,
@@ -18,15 +17,12 @@ from streamd.status.targets import (
     sent_bytes,
     target_statuses,
 )
+from streamd.status.transcodes import TranscodeStatus, transcode_statuses
 
 ServerState = Literal["running", "starting", "stopping", "degraded", "backoff", "blocked"]
-StreamState = Literal["live", "idle", "refused"]
 
 STARTING_WITHIN_S = 10.0
 """A server that does not answer so long after its start is degraded and not just starting."""
-
-REFUSED_FOR_S = 60.0
-"""A refused publisher is shown for so long after its last attempt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,27 +53,6 @@ class ServerStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class StreamStatus:
-    """One stream: a name in the file, or a live stream of a pattern.
-
-    `publisher` is its address, `key` the name of the key that let it in, and `last_error` why
-    the last publisher was turned away.
-    """
-
-    state: StreamState
-    since: datetime | None
-    server: str | None = None
-    publisher: str | None = None
-    protocol: str | None = None
-    video: str | None = None
-    audio: str | None = None
-    kbps: int = 0
-    viewers: int = 0
-    key: str | None = None
-    last_error: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Status:
     """All that is told of one moment; each kind of object by name."""
 
@@ -90,7 +65,7 @@ class Status:
     streams: Mapping[str, StreamStatus]
     targets: Mapping[str, TargetStatus]
     recordings: Mapping[str, object] = field(default_factory=dict)
-    transcodes: Mapping[str, object] = field(default_factory=dict)
+    transcodes: Mapping[str, TranscodeStatus] = field(default_factory=dict)
     certificates: Mapping[str, object] = field(default_factory=dict)
     storages: Mapping[str, object] = field(default_factory=dict)
     callbacks: Mapping[str, object] = field(default_factory=dict)
@@ -105,8 +80,9 @@ def status_of(snapshot: Snapshot) -> Status:
         converged=snapshot.converged,
         config=_config_status(snapshot.config),
         servers=_server_statuses(snapshot),
-        streams=_stream_statuses(snapshot),
+        streams=stream_statuses(snapshot),
         targets=target_statuses(snapshot),
+        transcodes=transcode_statuses(snapshot),
     )
 
 
@@ -150,9 +126,10 @@ def reasons(status: Status) -> tuple[str, ...]:
     for name, server in status.servers.items():
         if server.state != "running":
             found.append(_reason("server", name, server.state, server.last_error))
-    for name, target in status.targets.items():
-        if target.state not in AS_WANTED:
-            found.append(_reason("target", name, target.state, target.last_error))
+    for kind, entries in (("target", status.targets), ("transcode", status.transcodes)):
+        for name, entry in entries.items():
+            if entry.state not in AS_WANTED:
+                found.append(_reason(kind, name, entry.state, entry.last_error))
     return tuple(found) or ("changes are being applied",)
 
 
@@ -173,6 +150,7 @@ def remember(snapshot: Snapshot) -> Memory:
             ("server", status.servers),
             ("stream", status.streams),
             ("target", status.targets),
+            ("transcode", status.transcodes),
         )
         for name, entry in entries.items()
     }
@@ -249,37 +227,3 @@ def _server_state(snapshot: Snapshot, name: str, history: JobHistory) -> ServerS
         return "running"
     age_s = snapshot.now.timestamp() - process.started_at
     return "starting" if age_s < STARTING_WITHIN_S else "degraded"
-
-
-def _stream_statuses(snapshot: Snapshot) -> dict[str, StreamStatus]:
-    # A name on a server may hold a secret: it serves to find, and is not shown.
-    seen = {(server, each.name): each for server in snapshot.live for each in snapshot.live[server]}
-    found = {
-        stream: _live_status(snapshot, who, seen.get((who.server, who.published_as)))
-        for stream, who in snapshot.observed.publishers.items()
-    }
-    for pattern in snapshot.desired.rules if snapshot.desired else ():
-        if pattern in found:
-            continue
-        refusal = snapshot.refusals.get(pattern)
-        if refusal and (snapshot.now - refusal.at).total_seconds() < REFUSED_FOR_S:
-            reason = redact_text(refusal.reason)
-            found[pattern] = StreamStatus("refused", refusal.at, last_error=reason)
-        elif not names.has_wildcard(pattern):
-            found[pattern] = StreamStatus("idle", snapshot.since(f"stream:{pattern}", "idle"))
-    return dict(sorted(found.items()))
-
-
-def _live_status(snapshot: Snapshot, who: Publisher, seen: LiveStream | None) -> StreamStatus:
-    return StreamStatus(
-        state="live",
-        since=who.since or snapshot.since(f"stream:{who.stream}", "live"),
-        server=who.server,
-        publisher=who.address or None,
-        protocol=who.protocol,
-        video=seen.video if seen else None,
-        audio=seen.audio if seen else None,
-        kbps=seen.kbps if seen else 0,
-        viewers=seen.viewers if seen else 0,
-        key=who.key,
-    )

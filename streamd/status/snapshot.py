@@ -3,34 +3,15 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Literal, Protocol
+from typing import Literal
 
 from streamd.desired import Desired
 from streamd.engines.base import LiveStream
 from streamd.errors import Problem
+from streamd.ffmpeg.track import Track
 from streamd.observed import Observed
 
 ConfigStateName = Literal["applied", "rejected", "pending", "fallback"]
-
-
-class Track(Protocol):
-    """What one FFmpeg has reported of its output. Times are monotonic, in seconds."""
-
-    @property
-    def out_time_us(self) -> int | None:
-        """The time stamp that its output has come to, microseconds."""
-
-    @property
-    def bytes(self) -> int:
-        """What it has sent since it started."""
-
-    @property
-    def advanced_at(self) -> float | None:
-        """When `out_time_us` advanced last; None when it never did."""
-
-    @property
-    def kbps(self) -> float | None:
-        """What it sent lately, kilobits per second; None while that is not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,11 @@ from typing import Literal
 
 from streamd import names
 from streamd.desired import TargetSpec
+from streamd.ffmpeg.track import Track
 from streamd.observed import JobHistory, ObservedProcess
 from streamd.plan import TargetIndex, target_process
 from streamd.redact import Redactor, redact_url
-from streamd.status.snapshot import Snapshot, Track
+from streamd.status.snapshot import Snapshot
 
 TargetState = Literal["live", "waiting", "connecting", "stalled", "backoff", "blocked", "disabled"]
 
@@ -169,19 +170,20 @@ def _runs(snapshot: Snapshot, target: TargetSpec, stream: str | None) -> list[_R
         process = snapshot.observed.processes.get(process_name)
         history = snapshot.observed.histories.get(process_name, _NO_HISTORY)
         track = snapshot.tracks.get(process.pid) if process and process.pid else None
-        state = _state(snapshot, process, track, history, stream)
+        state = job_state(snapshot, process, track, history, stream)
         url = target.urls[n].replace("{app}", app).replace("{stream}", name)
         runs.append(_Run(state, url, n > 0, history, process, track))
     return runs
 
 
-def _state(
+def job_state(
     snapshot: Snapshot,
     process: ObservedProcess | None,
     track: Track | None,
     history: JobHistory,
     stream: str,
 ) -> TargetState:
+    """Return the state of a job that sends `app/stream` on, from what is known of its process."""
     if process is not None and process.state == "running":
         if track is not None and track.advanced_at is not None and track.bytes > 0:
             still = snapshot.monotonic - track.advanced_at >= ADVANCING_WITHIN_S

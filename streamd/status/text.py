@@ -5,8 +5,9 @@ from typing import Any
 
 _COLUMNS: dict[str, Sequence[str]] = {
     "servers": ("state", "engine", "version", "pid", "clients", "restarts", "last_error"),
-    "streams": ("state", "key", "protocol", "video", "audio", "kbps", "viewers"),
+    "streams": ("state", "key", "protocol", "video", "audio", "kbps", "viewers", "last_error"),
     "targets": ("state", "kbps", "pid", "restarts", "last_error"),
+    "transcodes": ("state", "stream", "to", "speed", "pid", "restarts", "last_error"),
 }
 
 
@@ -47,4 +48,4 @@ def _table(
 def _cell(value: object) -> str:
     if value is None:
         return "-"
-    return f"{value:.0f}" if isinstance(value, float) else str(value)
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -10,7 +10,8 @@ import pytest
 from streamd.errors import FFmpegError
 from streamd.ffmpeg.argv import FFmpegBinary, target_process
 from streamd.ffmpeg.binary import inspect
-from streamd.ffmpeg.progress import ProgressReceiver, Track
+from streamd.ffmpeg.progress import ProgressReceiver
+from streamd.ffmpeg.track import Track
 from streamd.jobs import TargetJob
 from streamd.supervision.process import ProcessSpec
 from tests.support.media import clip, ffmpeg_path, publisher

@@ -159,6 +159,7 @@ class TestStream:
             "viewers": 3,
             "key": "studio",
             "last_error": None,
+            "source": None,
         }
 
     def test_has_a_row_for_each_name_and_each_live_stream_of_a_pattern(self) -> None:

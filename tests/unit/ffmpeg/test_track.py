@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamd.ffmpeg.progress import Report, Track, advance, parse_report, pid_of
+from streamd.ffmpeg.progress import pid_of
+from streamd.ffmpeg.track import Playing, Report, Track, advance, parse_report
 
 REPORT = b"""\
 frame=31
@@ -111,3 +112,24 @@ def test_a_track_never_goes_back(reports: list[tuple[int | None, int | None]]) -
 )
 def test_a_sender_names_its_pid(address: str, pid: int | None) -> None:
     assert pid_of(address) == pid
+
+
+def test_a_playout_says_what_it_plays_and_what_is_wrong() -> None:
+    said = parse_report(
+        b"out_time_us=5\ntotal_size=7\ninput=1\nitem=/srv/a=b.mp4\nmode=copy\n"
+        b"skipped=/srv/x.mp4: is empty\nskipped=/srv/y.mp4: is no media file\n"
+        b"error=the camera does not answer\nprogress=continue\n"
+    )
+    skipped = ("/srv/x.mp4: is empty", "/srv/y.mp4: is no media file")
+    error = "the camera does not answer"
+    assert said == Report(5, 7, Playing(1, "/srv/a=b.mp4", "copy", skipped, error))
+
+
+def test_a_playout_with_nothing_on_air_says_so() -> None:
+    assert parse_report(b"out_time_us=0\ninput=-1\nitem=\n").playing == Playing()
+
+
+def test_what_a_playout_said_last_counts() -> None:
+    track = advance(Track(), parse_report(b"out_time_us=1\ninput=0\n"), 1.0)
+    track = advance(track, parse_report(b"out_time_us=2\ninput=1\n"), 2.0)
+    assert track.playing == Playing(input=1)

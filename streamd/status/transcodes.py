@@ -1,0 +1,74 @@
+"""What is said of a transcode: from what its FFmpeg reports. Pure."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from streamd.desired import TranscodeSpec
+from streamd.observed import JobHistory
+from streamd.plan import transcode_process
+from streamd.status.snapshot import Snapshot
+from streamd.status.targets import TargetState, job_state, redact_text
+
+BEHIND_SPEED = 0.97
+"""Encoding slower than so many times real time falls further behind with every second."""
+
+
+@dataclass(frozen=True, slots=True)
+class TranscodeStatus:
+    """One transcode. Those of one stream share a process, so they come and go together.
+
+    Attributes:
+        state: as of a target.
+        since: when it came into this state, as far as that was seen.
+        stream: `app/stream` that it reads.
+        to: `app/stream` that it makes.
+        pid: of the FFmpeg; 0 when none runs.
+        restarts: starts after the first, since streamd runs.
+        speed: of the encoding, 1 is real time; None while that is not known. Less than
+            `BEHIND_SPEED` means that the machine is too slow for what is asked.
+        retry_at: when it is tried again; None when it is not waiting for that.
+        last_error: redacted; None after a minute of health.
+    """
+
+    state: TargetState
+    since: datetime | None
+    stream: str
+    to: str
+    pid: int
+    restarts: int
+    speed: float | None
+    retry_at: datetime | None
+    last_error: str | None
+
+
+def transcode_statuses(snapshot: Snapshot) -> dict[str, TranscodeStatus]:
+    """Return every enabled transcode by name."""
+    transcodes = snapshot.desired.transcodes if snapshot.desired else {}
+    return {name: _status(snapshot, transcodes[name]) for name in sorted(transcodes)}
+
+
+def _status(snapshot: Snapshot, transcode: TranscodeSpec) -> TranscodeStatus:
+    name = transcode_process(transcode.stream)
+    process = snapshot.observed.processes.get(name)
+    history = snapshot.observed.histories.get(name, JobHistory())
+    track = snapshot.tracks.get(process.pid) if process and process.pid else None
+    state = job_state(snapshot, process, track, history, transcode.stream)
+    waits = state in {"backoff", "blocked"} and history.retry_at > snapshot.monotonic
+    speed = track.speed if track is not None else None
+    error = redact_text(history.last_error) if history.last_error else None
+    if error is None and speed is not None and speed < BEHIND_SPEED:
+        error = (
+            f"encoding falls behind at {speed:.2f} times real time; lower the size, the bit rate "
+            "or the number of its renditions, choose a faster preset, or use a hardware encoder"
+        )
+    return TranscodeStatus(
+        state=state,
+        since=snapshot.since(f"transcode:{transcode.name}", state),
+        stream=transcode.stream,
+        to=transcode.to,
+        pid=process.pid if process else 0,
+        restarts=history.restarts,
+        speed=None if speed is None else round(speed, 2),
+        retry_at=snapshot.wall(history.retry_at) if waits else None,
+        last_error=error,
+    )
