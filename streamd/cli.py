@@ -138,6 +138,7 @@ COMMANDS = (
         "make a new key, and print its YAML and URLs",
         (_takes("stream", default="livestream", **_STREAM),),
     ),
+    Command("doctor", commands.doctor, "look at the machine, and say what is wrong", (_JSON,)),
     Command("version", commands.version, "print the version"),
 )
 

@@ -199,6 +199,16 @@ def keygen(arguments: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
+def doctor(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Print what was looked at on this machine, and what to do; 1 when something is wrong."""
+    from streamd.doctor.checks import examine  # noqa: PLC0415 - likewise
+    from streamd.doctor.report import exit_status, report_json, report_text  # noqa: PLC0415
+
+    found = asyncio.run(examine(settings))
+    print(json.dumps(report_json(found), indent=2) if arguments.json else report_text(found))
+    return exit_status(found)
+
+
 def version(_arguments: argparse.Namespace, _settings: Settings) -> int:
     """Print the version."""
     print(f"streamd {__version__}")

@@ -1,0 +1,96 @@
+"""FFmpeg and the media servers: whether they are there, and can what the file needs. Pure."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from streamd.desired import ServerSpec, TargetSpec
+from streamd.doctor.finding import Finding, error, ok, split_advice, warning
+from streamd.errors import EngineError, FFmpegError
+from streamd.ffmpeg.argv import FFmpegBinary
+
+LEAST_SRS = 6
+"""What streamd tells SRS is of this version."""
+
+
+def judge_ffmpeg(
+    ffmpeg: FFmpegBinary | FFmpegError, targets: Mapping[str, TargetSpec], *, hidden: bool
+) -> Iterator[Finding]:
+    """Judge the FFmpeg.
+
+    Args:
+        ffmpeg: what it can do, or why it cannot be used.
+        targets: what it shall send.
+        hidden: /proc hides the processes of other users.
+    """
+    if isinstance(ffmpeg, FFmpegError):
+        yield error("FFmpeg", *split_advice(str(ffmpeg)))
+        return
+    yield ok("FFmpeg", f"{ffmpeg.version} at {ffmpeg.path}")
+    used = _used_schemes(targets)
+    for scheme, names in used.items():
+        if scheme not in ffmpeg.protocols:
+            yield error(
+                "FFmpeg",
+                f"cannot send over {scheme}, which {_listed(names)} need",
+                "install an FFmpeg that can, or name one in `ffmpeg:`",
+            )
+    if "rtmps" in used and ffmpeg.ca_file is None:
+        yield error(
+            "certificates",
+            f"there are none to know receivers by, and {_listed(used['rtmps'])} use RTMPS",
+            "apt install ca-certificates",
+        )
+    if used and not ffmpeg.hides_output_key and not hidden:
+        yield warning(
+            "FFmpeg",
+            "takes stream keys in its command line only, which every user of this machine can read",
+            "mount -o remount,hidepid=invisible /proc, where others have accounts here",
+        )
+
+
+def judge_ffprobe(ffprobe: Path | None) -> Finding:
+    """Judge whether an ffprobe was found."""
+    if ffprobe is None:
+        return warning("ffprobe", "is not found", "install it; FFmpeg's packages have it")
+    return ok("ffprobe", f"is at {ffprobe}")
+
+
+def judge_server(
+    server: ServerSpec, version: str | EngineError, module: Path | None = None
+) -> Finding:
+    """Judge a media server's binary.
+
+    Args:
+        server: what it shall run.
+        version: what it says of itself, or why it does not.
+        module: where nginx's RTMP module should be and is not; None: it is there, or not needed.
+    """
+    where = f"servers.{server.name}"
+    if isinstance(version, EngineError):
+        return error(where, *split_advice(str(version)))
+    if module is not None:
+        return error(
+            where,
+            f"nginx {version} at {server.binary} has no RTMP module: {module} is not there",
+            "apt install libnginx-mod-rtmp, or name another nginx in `binary`",
+        )
+    if server.engine == "srs":
+        told = f"SRS {version} at {server.binary}"
+        if int(version.partition(".")[0]) < LEAST_SRS:
+            return warning(where, f"{told}; streamd is made for SRS {LEAST_SRS}", "install that")
+        return ok(where, told)
+    return ok(where, f"nginx {version} with its RTMP module at {server.binary}")
+
+
+def _used_schemes(targets: Mapping[str, TargetSpec]) -> dict[str, list[str]]:
+    """Return the protocols that enabled targets need, with the names of those targets."""
+    used: dict[str, dict[str, None]] = {}
+    for name, target in targets.items():
+        for url in target.urls if target.enabled else ():
+            used.setdefault(url.partition("://")[0], {})[name] = None
+    return {scheme: [*names] for scheme, names in sorted(used.items())}
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(f"targets.{name}" for name in names[:3])
+    return f"{shown} and {len(names) - 3} more" if len(names) > 3 else shown
