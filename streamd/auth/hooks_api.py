@@ -9,7 +9,7 @@ import asyncio
 import hmac
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from datetime import UTC, datetime
 from ipaddress import IPv6Address, ip_address
 from typing import Protocol
@@ -17,11 +17,11 @@ from typing import Protocol
 import structlog
 from aiohttp import web
 
-from streamd.auth.decide import Decision, Refused
+from streamd.auth.decide import Allowed, Decision, Refused
 from streamd.auth.slowdown import Slowdown
-from streamd.engines.base import HookAnswer, HookRequest
+from streamd.engines.base import HookAnswer, HookRequest, LiveStream
 from streamd.engines.ports import OpenPort, explained
-from streamd.errors import SettingsError
+from streamd.errors import EngineError, SettingsError
 from streamd.observed import Publisher
 from streamd.status.snapshot import Refusal
 
@@ -31,9 +31,13 @@ BODY_BYTES = 256 * 1024
 BODY_TIMEOUT_S = 5.0
 STOP_TIMEOUT_S = 1.0
 
+EVICTION_TIMEOUT_S = 2.0
+"""streamd's own publisher is gone within this time, or the one that it is in the way of refused."""
+
 HELD_BACK = 256
 """At most so many refusals are held back at once; further ones are sent at once."""
 
+_EVICTION_POLL_S = 0.005
 _NOT_THE_CLIENTS_FAULT = frozenset({"stopping", "busy", "unsuitable", "failed"})
 _SERVER_HEADER = {"Server": "streamd"}  # otherwise the versions of Python and aiohttp
 
@@ -50,6 +54,12 @@ class HookEngine(Protocol):
     async def discard(self, request: HookRequest) -> None:
         """Undo what the server did already for a publisher that is about to be refused."""
 
+    async def streams(self) -> Sequence[LiveStream]:
+        """List what is being published now."""
+
+    async def kick(self, stream: str, client_id: str) -> None:
+        """Disconnect one publisher. One that is gone already is no error."""
+
 
 class HookServer:
     """Answers the hooks of every media server, at one loopback address.
@@ -62,7 +72,8 @@ class HookServer:
         on_gone: told of the server and client id of each publisher that left, likewise.
         quiesced: servers on which every publish is refused, because they are being stopped.
         present: who publishes a stream now. A second one is refused where the server would not
-            do so itself: on another server, or under another name of the same stream.
+            do so itself: on another server, or under another name of the same stream. A process
+            of streamd's own gives way to it: it is disconnected before the second is let in.
 
     Attributes:
         refusals: the last refusal by the pattern of the rule that decided.
@@ -164,6 +175,8 @@ class HookServer:
         self, request: web.Request, server: str, engine: HookEngine, hook: HookRequest
     ) -> web.StreamResponse:
         decision = self._decision(server, hook)
+        if isinstance(decision, Allowed):
+            decision = await self._make_room(decision, hook)
         if isinstance(decision, Refused):
             await engine.discard(hook)
             await self._note_refusal(server, hook, decision)
@@ -206,13 +219,52 @@ class HookServer:
         if hook.objection is not None:
             return Refused("unsuitable", hook.objection, decision.stream)
         other = self._present(decision.stream)
-        if other is not None and (other.server, other.published_as) != (
-            server,
-            decision.published_as,
+        if (
+            other is not None
+            and not other.internal
+            and (other.server, other.published_as) != (server, decision.published_as)
         ):
             reason = f"it is being published already, on server {other.server}"
             return Refused("busy", reason, decision.stream)
         return decision
+
+    async def _make_room(self, decision: Allowed, hook: HookRequest) -> Decision:
+        """Disconnect streamd's own publisher of a stream, and nobody else, for one that may come.
+
+        The servers look whether a name is taken only after they have asked, so the newcomer is let
+        in at its first attempt.
+        """
+        own = self._present(decision.stream)
+        if own is None or not own.internal or own.client_id == hook.client_id:
+            return decision
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(EVICTION_TIMEOUT_S):
+                await self._disconnect(own)
+        except (TimeoutError, EngineError) as error:
+            why = str(error) or f"not within {EVICTION_TIMEOUT_S:g} s"
+            reason = f"streamd's own publisher of it could not be disconnected: {why}"
+            return Refused("busy", reason, decision.stream)
+        log.info(
+            "publisher.evicted",
+            server=own.server,
+            stream=own.stream,
+            client=own.client_id,
+            duration_s=round(time.monotonic() - began, 3),
+        )
+        return decision
+
+    async def _disconnect(self, publisher: Publisher) -> None:
+        """Disconnect a publisher, and wait until its server does not list it any more."""
+        engine = self._engines.get(publisher.server)
+        if engine is None:  # its server is about to end, and so is it
+            return
+        await engine.kick(publisher.published_as, publisher.client_id)
+        while True:
+            listed = await engine.streams()
+            if all(live.client_id != publisher.client_id for live in listed):
+                return
+            await asyncio.sleep(_EVICTION_POLL_S)
 
     async def _note_refusal(self, server: str, hook: HookRequest, refused: Refused) -> None:
         """Log and count a refusal, and wait for as long as its answer is to be held back."""

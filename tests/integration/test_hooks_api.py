@@ -8,7 +8,7 @@ import json
 import socket
 import subprocess
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,13 +17,14 @@ import aiohttp
 import pytest
 from structlog.testing import capture_logs
 
+from streamd.auth import hooks_api
 from streamd.auth.decide import AuthIndex, Decision, decide_publish
 from streamd.auth.hooks_api import BODY_BYTES, HookServer
 from streamd.config.models import Daemon
 from streamd.desired import Desired, KeySpec, StreamRule
-from streamd.engines.base import HookAnswer, HookRequest
+from streamd.engines.base import HookAnswer, HookRequest, LiveStream
 from streamd.engines.srs_hooks import answer_srs, parse_srs_hook
-from streamd.errors import SettingsError
+from streamd.errors import EngineError, SettingsError
 from streamd.observed import Publisher
 from tests.support.media import publisher
 from tests.support.ports import free_port, free_ports
@@ -38,6 +39,9 @@ class SrsWords:
 
     def __init__(self) -> None:
         self.discarded: list[str] = []
+        self.live: dict[str, str] = {}
+        self.kicked: list[str] = []
+        self.kick_works = True
 
     def parse_hook(self, body: bytes, content_type: str) -> HookRequest:
         return parse_srs_hook(body)
@@ -47,6 +51,15 @@ class SrsWords:
 
     async def discard(self, request: HookRequest) -> None:
         self.discarded.append(request.client_id)
+
+    async def streams(self) -> Sequence[LiveStream]:
+        return [LiveStream(name, client, 0, 0, 0) for client, name in self.live.items()]
+
+    async def kick(self, stream: str, client_id: str) -> None:
+        self.kicked.append(client_id)
+        if not self.kick_works:
+            raise EngineError("the API fails")
+        asyncio.get_running_loop().call_later(0.05, self.live.pop, client_id)
 
 
 class BrokenEngine(SrsWords):
@@ -193,6 +206,51 @@ async def test_a_name_that_the_server_cannot_carry_is_refused(
 ) -> None:
     assert await post(client, endpoint.url(), hook("open/a.b")) == NO
     assert endpoint.server.refused == {"unsuitable": 1}
+
+
+async def test_streamds_own_publisher_gives_way_before_the_answer(
+    endpoint: Endpoint, client: aiohttp.ClientSession
+) -> None:
+    endpoint.present["open/x"] = Publisher("main", "open/x", "open/x", "own", internal=True)
+    endpoint.engine.live = {"own": "open/x", "other": "open/y"}
+    with capture_logs() as logs:
+        assert await post(client, endpoint.url(), hook("open/x")) == YES
+    assert endpoint.engine.live == {"other": "open/y"}
+    assert [each.client_id for each in endpoint.admitted] == ["c1"]
+    (evicted,) = [entry for entry in logs if entry["event"] == "publisher.evicted"]
+    assert (evicted["stream"], evicted["client"]) == ("open/x", "own")
+
+
+async def test_nobody_gives_way_to_one_that_may_not_come(
+    endpoint: Endpoint, client: aiohttp.ClientSession
+) -> None:
+    endpoint.present["live/a"] = Publisher("main", "live/a", "live/a", "own", internal=True)
+    assert await post(client, endpoint.url(), hook("live/a", "wrong")) == NO
+    assert endpoint.engine.kicked == []
+
+
+async def test_no_real_publisher_gives_way(
+    endpoint: Endpoint, client: aiohttp.ClientSession
+) -> None:
+    endpoint.present["open/x"] = Publisher("main", "open/x", "open/x", "c0")
+    assert await post(client, endpoint.url(), hook("open/x")) == YES  # SRS itself refuses it
+    assert endpoint.engine.kicked == []
+
+
+@pytest.mark.parametrize("kick_works", [True, False])
+async def test_one_that_cannot_be_made_to_give_way_keeps_its_stream(
+    endpoint: Endpoint,
+    client: aiohttp.ClientSession,
+    monkeypatch: pytest.MonkeyPatch,
+    kick_works: bool,
+) -> None:
+    monkeypatch.setattr(hooks_api, "EVICTION_TIMEOUT_S", 0.01)
+    endpoint.engine.kick_works = kick_works
+    endpoint.engine.live = {"own": "open/x"}
+    endpoint.present["open/x"] = Publisher("main", "open/x", "open/x", "own", internal=True)
+    assert await post(client, endpoint.url(), hook("open/x")) == NO
+    assert endpoint.server.refused == {"busy": 1}
+    assert endpoint.admitted == []
 
 
 async def test_who_leaves_is_told(endpoint: Endpoint, client: aiohttp.ClientSession) -> None:
