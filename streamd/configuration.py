@@ -13,7 +13,8 @@ from pathlib import Path
 
 import structlog
 
-from streamd.changes import Change, changes
+from streamd.change import Change
+from streamd.changes import changes
 from streamd.config.load import Loaded, load, restore, secrets_of
 from streamd.config.models import Config
 from streamd.desired import Desired, desire

@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from streamd.changes import Change
+from streamd.change import Change
 from streamd.errors import ConfigError, ControlError, NoDaemonError, Problem, StreamdError
 
 REQUEST_TIMEOUT_S = 120.0

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from streamd.changes import Change
+from streamd.change import Change
 from streamd.errors import PlanRefusedError
 
 SMALLEST_GUARDED = 4

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from streamd.changes import Change, Touched, changes
+from streamd.change import Change, Touched
+from streamd.changes import changes
 from streamd.config.models import Daemon
 from streamd.desired import Desired, KeySpec, ServerSpec, StreamRule, TargetSpec
 from streamd.errors import PlanRefusedError

@@ -1,0 +1,127 @@
+"""The words for what a save changes. Pure."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Literal, TypeVar
+
+from streamd.observed import Observed
+
+T = TypeVar("T")
+
+Kind = Literal["daemon", "server", "key", "stream", "target", "transcode"]
+Action = Literal["create", "update", "restart", "remove"]
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """What is live now and is disconnected or restarted by a change.
+
+    `publishers` holds streams, `targets` names of processes that send or transcode, `viewers` a
+    count.
+    """
+
+    publishers: frozenset[str] = frozenset()
+    viewers: int = 0
+    targets: frozenset[str] = frozenset()
+
+    def __str__(self) -> str:
+        counts = {
+            "publisher": len(self.publishers),
+            "viewer": self.viewers,
+            "target": len(self.targets),
+        }
+        return ", ".join(f"{n} live {what}{'s' * (n != 1)}" for what, n in counts.items() if n)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One object that a save creates, updates in place, restarts or removes.
+
+    `fields` names what differs, as written in the file; it never holds a value.
+    """
+
+    kind: Kind
+    name: str
+    action: Action
+    fields: tuple[str, ...]
+    touches: Touched
+
+    def __str__(self) -> str:
+        sign = {"create": "+", "update": "~", "restart": "!", "remove": "-"}[self.action]
+        why = f" ({', '.join(self.fields)})" if self.fields else ""
+        effect = str(self.touches) or "touches nothing live"
+        return f"{sign} {self.kind} {self.name}: {self.action}{why}; {effect}"
+
+
+_FIELD_NAMES = {
+    "urls": "url or key",
+    "sha256": "secret",
+    "hls_fragment_s": "hls.fragment",
+    "hls_window_s": "hls.window",
+    "rtmp": "listen.rtmp",
+    "http": "listen.http",
+    "srt": "listen.srt",
+    "webrtc": "listen.webrtc",
+    "api": "listen.api",
+    "apps": "apps of its streams",
+    "hooks": "daemon.hooks",
+    "window": "source.start or source.end",
+    "on_demand": "source.on_demand",
+    "ingest": "fallback",
+    "internal": "source or fallback",
+}
+
+
+def differing(old: object, new: object) -> tuple[str, ...]:
+    """Return the names of the fields that differ between two values of one dataclass."""
+    return tuple(
+        field.name
+        for field in fields(new)  # type: ignore[arg-type] # both are of one dataclass
+        if getattr(old, field.name) != getattr(new, field.name)
+    )
+
+
+def named(names: Sequence[str]) -> tuple[str, ...]:
+    """Return fields by their names in the file."""
+    return tuple(_FIELD_NAMES.get(name, name) for name in names)
+
+
+def pairs(old: Mapping[str, T], new: Mapping[str, T]) -> list[tuple[str, T | None, T | None]]:
+    """Return what differs between two mappings, by name: the name, what was, and what will be."""
+    names = sorted(old.keys() | new.keys())
+    both = [(name, old.get(name), new.get(name)) for name in names]
+    return [pair for pair in both if pair[1] != pair[2]]
+
+
+def change_of(kind: Kind, name: str, before: object, after: object, touches: Touched) -> Change:
+    """Return the change of one object from `before` to `after`; None stands for none."""
+    if before is None or after is None:
+        return Change(kind, name, "create" if before is None else "remove", (), touches)
+    return Change(kind, name, "update", named(differing(before, after)), touches)
+
+
+def live_targets(observed: Observed) -> frozenset[str]:
+    """Return the names of the processes that send or transcode something now."""
+    return frozenset(
+        name
+        for name, process in observed.processes.items()
+        if name.startswith(("target.", "transcode.")) and process.state == "running"
+    )
+
+
+def own_streams(observed: Observed) -> frozenset[str]:
+    """Return the streams that streamd's own processes publish now."""
+    return frozenset(s for s, publisher in observed.publishers.items() if publisher.internal)
+
+
+def fed_by(observed: Observed, streams: Collection[str]) -> frozenset[str]:
+    """Return the live targets' processes that end with the publishers of some streams."""
+    clients = {observed.publishers[stream].client_id for stream in streams}
+    return frozenset(
+        name for name in live_targets(observed) if observed.processes[name].publisher in clients
+    )
+
+
+def with_targets(observed: Observed, streams: frozenset[str]) -> Touched:
+    """Return what is touched when some streams lose their publishers."""
+    return Touched(streams, targets=fed_by(observed, streams))
