@@ -69,6 +69,10 @@ class FFmpegError(StreamdError):
     """The FFmpeg binary is missing or cannot be used."""
 
 
+class MediaError(StreamdError):
+    """A media file cannot be played."""
+
+
 class PlanRefusedError(StreamdError):
     """The guard refused a plan that would stop too much of what is live."""
 

@@ -1,0 +1,196 @@
+"""How FFmpeg is told to make FLV of a file: to a pipe as it is played, or as a fitted slate. Pure.
+
+Options are FFmpeg's own, of releases from 5.0 on: https://ffmpeg.org/ffmpeg-all.html. What is
+pulled from elsewhere is in `streamd.ffmpeg.pull`.
+"""
+
+from dataclasses import dataclass, replace
+from itertools import count
+
+from streamd.ffmpeg.file_input import file_input
+from streamd.ffmpeg.fitting import audio_encoder, rate, video_encoder, video_filter
+from streamd.ffmpeg.media import (
+    STILL_S,
+    AudioFacts,
+    Handling,
+    MediaFacts,
+    VideoFacts,
+    as_sent,
+)
+from streamd.playout.formats import AudioFormat, VideoFormat
+
+QUIET = ("-nostdin", "-hide_banner", "-loglevel", "level+warning", "-nostats")
+"""How every argv begins: with a log of what goes wrong, by its level."""
+
+FLV = ("-flvflags", "no_duration_filesize+no_sequence_end", "-f", "flv")
+
+LONGEST_SLATE_S = 60.0
+"""A slate is cut to this: it is made before it is seen, and kept."""
+
+# Sound and picture are put in order over this much of them.
+_INTERLEAVE_US = "1000000"
+
+# Gaps become silence and what overlaps is cut, so that sound stays with the picture.
+_AUDIO_FILTER = "aresample=async=1:first_pts=0"
+
+
+@dataclass(frozen=True, slots=True)
+class _Track:
+    """One track of the output.
+
+    Attributes:
+        source: arguments of an input of its own; empty: the file.
+        index: of the stream in its input.
+        arguments: what is made of it.
+        endless: it lasts as long as the other.
+    """
+
+    source: tuple[str, ...]
+    index: int
+    arguments: tuple[str, ...]
+    endless: bool = False
+
+
+def file_argv(
+    ffmpeg: str,
+    facts: MediaFacts,
+    handling: Handling,
+    like: MediaFacts | None = None,
+    picture: MediaFacts | None = None,
+) -> tuple[str, ...]:
+    """Return the argv that writes a file as FLV to stdout, as fast as that is read.
+
+    Timestamps begin at about 0. A picture is shown for 10 s, one that goes with sound as long as
+    that lasts.
+
+    Args:
+        ffmpeg: the binary.
+        facts: of the file.
+        handling: of it, with the same `like`.
+        like: what it has to be like, as `as_sent` returned it of what was sent before; None of
+            the first file.
+        picture: of what is shown where the file has sound alone; None: black.
+    """
+    sent = as_sent(facts, like, picture)
+    video, audio = _video(facts, handling, sent, picture), _audio(facts, handling, sent)
+    return (
+        *(ffmpeg, *QUIET, *_mapped(facts, (video, audio))),
+        *_end(facts, video, audio),
+        *("-max_interleave_delta", _INTERLEAVE_US),
+        *(*FLV, "pipe:1"),
+    )
+
+
+def slate_argv(
+    ffmpeg: str,
+    facts: MediaFacts,
+    video: VideoFormat | None,
+    audio: AudioFormat | None,
+    fps: float | None,
+    output: str,
+) -> tuple[str, ...]:
+    """Return the argv that writes a file as an FLV that fits to a stream and can be looped.
+
+    Its sound is as long as its picture, 60 s at most, 10 s of a still picture. It fails where the
+    output exists.
+
+    Args:
+        ffmpeg: the binary.
+        facts: of the file.
+        video: of the stream that it stands in for; None: as of the file.
+        audio: likewise; None: no sound where `video` is given, otherwise as of the file.
+        fps: of the stream, where that is known better than `video` says it.
+        output: path of the FLV.
+    """
+    like = _like(facts, video, audio, fps)
+    sent = as_sent(facts, like)
+    if like is not None and audio is None:
+        sent = replace(sent, audio=None)
+    duration = min(facts.duration_s or STILL_S, LONGEST_SLATE_S)
+    anew = Handling("transcode", "it is a slate", copies_video=False, copies_audio=False)
+    tracks = (
+        _video(facts, anew, sent, None, ending=",tpad=stop=-1:stop_mode=clone"),
+        _audio(facts, anew, sent, ending=",apad"),
+    )
+    return (
+        *(ffmpeg, *QUIET, "-n", *_mapped(facts, tracks), "-t", f"{duration:.3f}"),
+        *(*FLV, f"file:{output}"),
+    )
+
+
+def _like(
+    facts: MediaFacts, video: VideoFormat | None, audio: AudioFormat | None, fps: float | None
+) -> MediaFacts | None:
+    if video is None and audio is None:
+        return None
+    picture = None
+    if video is not None:
+        profile = (video.x264_profile or "high").capitalize()
+        picture = VideoFacts("h264", video.width, video.height, fps or video.fps or 0.0, profile)
+    sound = AudioFacts("aac", audio.sample_rate, audio.channels, "LC") if audio else None
+    return replace(facts, video=picture, audio=sound)
+
+
+def _video(
+    facts: MediaFacts,
+    handling: Handling,
+    sent: MediaFacts,
+    picture: MediaFacts | None,
+    ending: str = "",
+) -> _Track | None:
+    if sent.video is None:
+        return None
+    shown = facts if facts.video is not None else picture
+    if shown is None or shown.video is None:
+        size, fps = f"{sent.video.width}x{sent.video.height}", rate(sent.video.fps)
+        black = ("-f", "lavfi", "-i", f"color=black:size={size}:rate={fps}")
+        arguments = ("-pix_fmt", "yuv420p", *video_encoder(sent.video, at_once=True))
+        return _Track(black, 0, arguments, endless=True)
+    if handling.copies_video:
+        return _Track((), shown.video.index, ("-c:v", "copy"))
+    still = shown.picture
+    filtered = video_filter(shown.video, sent.video, still=still) + ("" if still else ending)
+    return _Track(
+        () if shown is facts else file_input(shown),
+        shown.video.index,
+        ("-vf", filtered, *video_encoder(sent.video, at_once=still)),
+        endless=still,
+    )
+
+
+def _audio(
+    facts: MediaFacts, handling: Handling, sent: MediaFacts, ending: str = ""
+) -> _Track | None:
+    if sent.audio is None:
+        return None
+    if facts.audio is None:
+        layout = f"{sent.audio.channels}c" if sent.audio.channels > 2 else _layout(sent.audio)
+        silence = f"anullsrc=sample_rate={sent.audio.sample_rate}:channel_layout={layout}"
+        return _Track(("-f", "lavfi", "-i", silence), 0, audio_encoder(sent.audio), endless=True)
+    if handling.copies_audio:
+        return _Track((), facts.audio.index, ("-c:a", "copy"))
+    filtered = ("-af", f"{_AUDIO_FILTER}{ending}")
+    return _Track((), facts.audio.index, (*filtered, *audio_encoder(sent.audio)))
+
+
+def _layout(audio: AudioFacts) -> str:
+    return "mono" if audio.channels == 1 else "stereo"
+
+
+def _mapped(facts: MediaFacts, tracks: tuple[_Track | None, ...]) -> tuple[str, ...]:
+    """Return the inputs, and what is taken of which."""
+    present = [track for track in tracks if track is not None]
+    numbers = count(1)
+    outputs: list[str] = []
+    for track in present:
+        number = next(numbers) if track.source else 0
+        outputs += ("-map", f"{number}:{track.index}", *track.arguments)
+    return (*file_input(facts), *(text for track in present for text in track.source), *outputs)
+
+
+def _end(facts: MediaFacts, video: _Track | None, audio: _Track | None) -> tuple[str, ...]:
+    """Return where the output ends, when that is not where the file does."""
+    tracks = [track for track in (video, audio) if track is not None]
+    if all(track.endless for track in tracks):
+        return ("-t", f"{STILL_S:g}")
+    return ("-shortest",) if any(track.endless for track in tracks) else ()
