@@ -267,10 +267,16 @@ def secrets_of(job: TargetJob) -> tuple[str, ...]:
     """
     found = set(_address_secrets(job.output_url))
     if job.input_secret:
-        name = job.input_url.partition("?")[0].rpartition("/")[2]
-        found |= {name, name.removesuffix(".flv")}
+        found.update(name_secrets(job.input_url))
     found |= {unquote(text) for text in found}
     return tuple(sorted(found - {""}, key=lambda text: (-len(text), text)))
+
+
+def name_secrets(input_url: str) -> tuple[str, ...]:
+    """Return what must be masked of an address whose stream has a secret in its name."""
+    name = input_url.partition("?")[0].rpartition("/")[2]
+    plain = name.removesuffix(".flv")
+    return tuple(dict.fromkeys((name, plain, unquote(name), unquote(plain))))
 
 
 def _address_secrets(url: str) -> list[str]:
