@@ -31,7 +31,7 @@ from streamd.plan import Kill, Plan, PlanIndex, Start, Step, Stop, plan, server_
 from streamd.processes import Workshop
 from streamd.publishers import Publishers
 from streamd.servers import Servers
-from streamd.stalls import HANGS, STALLED, Stalls
+from streamd.stalls import Stalls, failure_of
 from streamd.state import State
 from streamd.supervision.exits import ExitWatcher
 from streamd.supervision.process import ProcessRunner
@@ -255,9 +255,8 @@ class Reconciler:
             if isinstance(step, Stop):
                 self.histories.asked_to_end(self.observed.processes[step.process])
             elif isinstance(step, Kill):
-                failure = STALLED if reports_progress(step.process) else HANGS
                 process = self.observed.processes[step.process]
-                self.histories.asked_to_end(process, failure=failure)
+                self.histories.asked_to_end(process, failure=failure_of(step.process))
         started = time.monotonic()
         await self.applier.apply(todo)
         duration = round(time.monotonic() - started, 3)

@@ -1,9 +1,10 @@
-"""Tell which processes hang: FFmpegs by what they report, servers by what they answer."""
+"""Tell which processes hang: by what they report, and servers by what they answer."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from streamd.ffmpeg.progress import ProgressReceiver
+from streamd.ffmpeg.track import Track
 from streamd.histories import Histories
 from streamd.jobs import Job, fed_by, reports_progress, server_of
 from streamd.listings import Listings
@@ -12,7 +13,11 @@ from streamd.observed import Observed, ObservedProcess
 
 SUSPICIOUS_AFTER_S = 2.0
 
+SILENT_S = 10.0
+"""A playout reports every second, also with nothing on air; one that does not hangs."""
+
 STALLED = f"media stopped advancing for {STALL_S:.0f} s while the stream went on"
+SILENT = f"it reported nothing for {SILENT_S:.0f} s"
 HANGS = "it stopped answering, or a port of it stopped accepting connections"
 
 
@@ -79,12 +84,11 @@ class Stalls:
         connecting = suspicious = False
         for process, job in _reporting(observed, jobs):
             advanced_at = self._advanced_at(process)
-            if advanced_at is None:
-                connecting = True
-            elif now - advanced_at < SUSPICIOUS_AFTER_S:
+            if advanced_at is not None and now - advanced_at < SUSPICIOUS_AFTER_S:
                 self._histories.advanced(job, now)
-            else:
-                suspicious = True
+            elif fed_by(job) is not None:  # a playout may have nothing to send for hours
+                connecting = connecting or advanced_at is None
+                suspicious = suspicious or advanced_at is not None
         return Heed(connecting, suspicious)
 
     def stalled(self, observed: Observed, jobs: Mapping[str, Job], now: float) -> frozenset[str]:
@@ -107,16 +111,29 @@ class Stalls:
         self, process: ObservedProcess, job: Job, observed: Observed, now: float
     ) -> bool:
         stream = fed_by(job)
-        publisher = observed.publishers.get(stream) if stream is not None else None
+        started_at = self._started_at.get(process.pid, now)
+        if stream is None:
+            track = self._track(process)
+            return now - max(started_at, track.reported_at if track else 0.0) >= SILENT_S
+        publisher = observed.publishers.get(stream)
         if publisher is None:
             return False
         flow = self._flows.get((publisher.server, publisher.client_id))
-        started_at = self._started_at.get(process.pid, now)
         return is_stalled(started_at, self._advanced_at(process), flow, now)
 
     def _advanced_at(self, process: ObservedProcess) -> float | None:
-        track = self.progress.tracks.get(process.pid) if self.progress is not None else None
+        track = self._track(process)
         return track.advanced_at if track is not None else None
+
+    def _track(self, process: ObservedProcess) -> Track | None:
+        return self.progress.tracks.get(process.pid) if self.progress is not None else None
+
+
+def failure_of(process: str) -> str:
+    """Say what is wrong with a process that hangs."""
+    if not reports_progress(process):
+        return HANGS
+    return SILENT if process.startswith("playout.") else STALLED
 
 
 def _reporting(

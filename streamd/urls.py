@@ -61,16 +61,37 @@ def urls(
     """
     found: list[Url] = []
     for rule, name in _chosen(desired, stream):
-        for server in desired.servers.values():
+        for server in _servers_of(desired, name):
             addresses = _Addresses(server, name, secrets or {})
-            found += addresses.publish(rule)
+            if not rule.internal:
+                found += addresses.publish(rule)
+            elif rule.ingest is not None:
+                found += _ingest(desired.rules[rule.ingest], server, name, secrets or {})
             found += addresses.play(rule)
     return tuple(found)
 
 
+def _servers_of(desired: Desired, stream: str) -> list[ServerSpec]:
+    """Return the servers that a stream can be on: what streamd publishes is on one."""
+    source = desired.sources.get(stream)
+    return list(desired.servers.values()) if source is None else [desired.servers[source.server]]
+
+
+def _ingest(
+    rule: StreamRule, server: ServerSpec, stream: str, secrets: Mapping[str, str]
+) -> Iterator[Url]:
+    """Yield where a stream with a fallback is published, as addresses of that stream."""
+    for url in _Addresses(server, rule.pattern, secrets).publish(rule):
+        yield replace(url, stream=stream)
+
+
 def _chosen(desired: Desired, stream: str | None) -> Iterator[tuple[StreamRule, str]]:
     if stream is None:
-        yield from ((rule, _example(pattern)) for pattern, rule in sorted(desired.rules.items()))
+        yield from (
+            (rule, _example(pattern))
+            for pattern, rule in sorted(desired.rules.items())
+            if rule.ingest_of is None
+        )
         return
     full = names.full_name(stream)
     rule = desired.rules.get(full) or AuthIndex(desired).rule_for(full)
@@ -115,7 +136,7 @@ class _Addresses:
 
     def play(self, rule: StreamRule) -> Iterator[Url]:
         yield from self._play(self._name, None)
-        if self._has_srt():
+        if self._has_srt() and not rule.internal:
             # SRS carries SRT over to every other protocol, and none of them to SRT.
             note = "plays what is published by SRT only"
             yield replace(self._url("play", "srt", self._srt("request", None)), note=note)
