@@ -37,7 +37,12 @@ class Touched:
 class Change:
     """One object that a save creates, updates in place, restarts or removes.
 
-    `fields` names what differs, as written in the file; it never holds a value.
+    Attributes:
+        kind, name: the object.
+        action: what becomes of it.
+        fields: what differs, as written in the file; never a value.
+        touches: what is live and is disturbed.
+        notes: what else there is to know, a line each.
     """
 
     kind: Kind
@@ -45,12 +50,14 @@ class Change:
     action: Action
     fields: tuple[str, ...]
     touches: Touched
+    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         sign = {"create": "+", "update": "~", "restart": "!", "remove": "-"}[self.action]
         why = f" ({', '.join(self.fields)})" if self.fields else ""
         effect = str(self.touches) or "touches nothing live"
-        return f"{sign} {self.kind} {self.name}: {self.action}{why}; {effect}"
+        notes = "".join(f"\n    {note}" for note in self.notes)
+        return f"{sign} {self.kind} {self.name}: {self.action}{why}; {effect}{notes}"
 
 
 _FIELD_NAMES = {

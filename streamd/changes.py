@@ -1,6 +1,7 @@
 """What a new configuration changes, object by object, in the words of the file. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from streamd.auth.decide import AuthIndex, authorised
@@ -50,6 +51,16 @@ def changes(
         *stream_changes(old, new, observed, put_off, jobs),
         *target_changes(old, new, observed, jobs),
         *transcode_changes(old, new, observed, jobs),
+    )
+
+
+def with_notes(found: Iterable[Change], notes: Mapping[str, tuple[str, ...]]) -> tuple[Change, ...]:
+    """Return changes, those of streams with what is to be known of their files (by stream)."""
+    return tuple(
+        replace(change, notes=notes.get(change.name, ()))
+        if change.kind == "stream" and change.action != "remove"
+        else change
+        for change in found
     )
 
 

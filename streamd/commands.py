@@ -40,12 +40,14 @@ def supervisord(_arguments: argparse.Namespace, settings: Settings) -> int:
 def check(arguments: argparse.Namespace, settings: Settings) -> int:
     """Print what is wrong with a file; 1 when it cannot be used."""
     from streamd.configuration import read  # noqa: PLC0415 - likewise
+    from streamd.machine import find_machine  # noqa: PLC0415 - likewise
 
     path = arguments.file or settings.config
     problems: tuple[Problem, ...] = ()
     warnings: tuple[Problem, ...] = ()
     try:
-        warnings = read(path, arguments.as_path).warnings
+        machine = find_machine(state_directory=settings.state_dir)
+        warnings = read(path, arguments.as_path, machine=machine).warnings
     except ConfigError as error:
         problems = error.problems
     failed = bool(problems) or (arguments.strict and bool(warnings))
@@ -86,21 +88,23 @@ def plan(arguments: argparse.Namespace, settings: Settings) -> int:
 
 def _offline_plan(path: Path, settings: Settings) -> tuple[list[dict[str, Any]], str]:
     """Compare with what was applied last, when no daemon runs."""
-    from streamd.changes import changes  # noqa: PLC0415 - likewise
+    from streamd.changes import changes, with_notes  # noqa: PLC0415 - likewise
     from streamd.configuration import last_good, read  # noqa: PLC0415 - likewise
     from streamd.control_api import changes_json  # noqa: PLC0415 - likewise
     from streamd.desired import desire  # noqa: PLC0415 - likewise
     from streamd.machine import find_machine  # noqa: PLC0415 - likewise
     from streamd.observed import Observed  # noqa: PLC0415 - likewise
 
-    new = desire(read(path).config, find_machine())
+    machine = find_machine(state_directory=settings.state_dir)
+    loaded = read(path, machine=machine)
+    new = desire(loaded.config, machine)
     try:
-        old = desire(last_good(settings.last_good), find_machine())
+        old = desire(last_good(settings.last_good), machine)
         note = "no streamd runs; compared with what was applied last: "
     except ConfigError:
         old, note = None, "no streamd runs and nothing was ever applied: "
     found = changes(old, new, Observed(), {}, datetime.now(UTC))
-    return changes_json(found), note
+    return changes_json(with_notes(found, loaded.media)), note
 
 
 def reload(arguments: argparse.Namespace, settings: Settings) -> int:
@@ -149,13 +153,14 @@ def urls(arguments: argparse.Namespace, settings: Settings) -> int:
     from streamd.machine import find_machine  # noqa: PLC0415 - likewise
     from streamd.urls import urls, urls_json, urls_text  # noqa: PLC0415 - likewise
 
-    config = read(settings.config).config
+    machine = find_machine(state_directory=settings.state_dir)
+    config = read(settings.config, machine=machine).config
     secrets = (
         {name: k.secret.get_secret_value() for name, k in config.keys.items() if k.secret}
         if arguments.show_secrets
         else {}
     )
-    found = urls(desire(config, find_machine()), arguments.stream, secrets)
+    found = urls(desire(config, machine), arguments.stream, secrets)
     print(json.dumps(urls_json(found), indent=2) if arguments.json else urls_text(found))
     return 0
 
@@ -192,7 +197,8 @@ def keygen(arguments: argparse.Namespace, settings: Settings) -> int:
     from streamd.machine import find_machine  # noqa: PLC0415 - likewise
 
     try:
-        desired = desire(read(settings.config).config, find_machine())
+        machine = find_machine(state_directory=settings.state_dir)
+        desired = desire(read(settings.config, machine=machine).config, machine)
     except ConfigError:
         desired = None  # a first key is made before there is a file
     print(keygen_text(arguments.stream, desired))

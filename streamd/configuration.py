@@ -14,10 +14,10 @@ from pathlib import Path
 import structlog
 
 from streamd.change import Change
-from streamd.changes import changes
+from streamd.changes import changes, with_notes
 from streamd.config.load import Loaded, load, restore, secrets_of
 from streamd.config.models import Config
-from streamd.desired import Desired, desire
+from streamd.desired import Desired, Machine, desire
 from streamd.errors import ConfigError, Problem, StreamdError
 from streamd.ffmpeg.argv import FFmpegBinary
 from streamd.ffmpeg.binary import inspect
@@ -91,7 +91,7 @@ class Configuration:
         """
         async with self._applying:
             try:
-                loaded = await asyncio.to_thread(read, self._path)
+                loaded = await asyncio.to_thread(read, self._path, machine=self._machine())
                 self.watched = (loaded.files, loaded.directories)
                 if loaded.hash == self.state.hash and self._is_applied(loaded):
                     self._set_state("applied", errors=loaded.warnings)
@@ -106,10 +106,13 @@ class Configuration:
                 self._reject((Problem(str(self._path), 0, 0, "", str(error)),))
                 raise
 
+    def _machine(self) -> Machine:
+        return find_machine(state_directory=self._last_good.parent)
+
     def _is_applied(self, loaded: Loaded) -> bool:
         """Tell whether a file means what is applied, also with the programs that are here now."""
         applied = self.applied
-        return applied is not None and applied.desired == desire(loaded.config, find_machine())
+        return applied is not None and applied.desired == desire(loaded.config, self._machine())
 
     async def _apply(self, loaded: Loaded, *, asked: bool, force: bool) -> tuple[Change, ...]:
         accepted = await self._test(loaded)
@@ -170,7 +173,7 @@ class Configuration:
 
     async def _test(self, loaded: Loaded) -> Accepted:
         """Let FFmpeg and every changed server say what they think of it."""
-        desired = desire(loaded.config, await asyncio.to_thread(find_machine))
+        desired = desire(loaded.config, await asyncio.to_thread(self._machine))
         try:
             ffmpeg = await self._ffmpeg(Path(desired.ffmpeg))
         except StreamdError as error:
@@ -215,8 +218,8 @@ class Configuration:
         Raises:
             ConfigError: it would be refused.
         """
-        loaded = await asyncio.to_thread(read, path, self._path)
-        return self._changes((await self._test(loaded)).desired)
+        loaded = await asyncio.to_thread(read, path, self._path, machine=self._machine())
+        return with_notes(self._changes((await self._test(loaded)).desired), loaded.media)
 
     async def fall_back(self) -> None:
         """Go on air with the last good configuration, because the file is bad.
@@ -228,7 +231,7 @@ class Configuration:
             config = await asyncio.to_thread(last_good, self._last_good)
         except ConfigError as error:
             raise ConfigError(self.state.errors) from error
-        desired = desire(config, await asyncio.to_thread(find_machine))
+        desired = desire(config, await asyncio.to_thread(self._machine))
         ffmpeg = await self._ffmpeg(Path(desired.ffmpeg))
         await self._take(Accepted(desired, ffmpeg, frozenset(secrets_of(config))))
         self._set_state("fallback", errors=self.state.errors)
@@ -273,7 +276,7 @@ class Configuration:
         return len(running)
 
 
-def read(path: Path, as_path: Path | None = None) -> Loaded:
+def read(path: Path, as_path: Path | None = None, *, machine: Machine) -> Loaded:
     """Load and check a file with this process's environment and credentials. Blocks.
 
     Raises:
@@ -285,7 +288,7 @@ def read(path: Path, as_path: Path | None = None) -> Loaded:
         environment=os.environ,
         credentials_directory=Path(credentials) if credentials else None,
         as_path=as_path,
-        machine=find_machine(),
+        machine=machine,
     )
 
 

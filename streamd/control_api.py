@@ -98,6 +98,7 @@ def changes_json(found: Sequence[Change]) -> list[dict[str, Any]]:
                 "viewers": change.touches.viewers,
                 "targets": sorted(change.touches.targets),
             },
+            "notes": list(change.notes),
             "text": str(change),
         }
         for change in found

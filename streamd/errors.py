@@ -73,6 +73,10 @@ class MediaError(StreamdError):
     """A media file cannot be played."""
 
 
+class MediaAccessError(MediaError):
+    """A media file is not there, or it may not be read or played."""
+
+
 class PlanRefusedError(StreamdError):
     """The guard refused a plan that would stop too much of what is live."""
 

@@ -18,13 +18,14 @@ _MODULE_PLACES = (
 _MODULE = "ngx_rtmp_module.so"
 
 
-def find_machine(path: str | None = None) -> Machine:
+def find_machine(path: str | None = None, *, state_directory: Path | None = None) -> Machine:
     """Look for the programs that streamd runs.
 
     nginx counts only with its RTMP module: without it, it is no media server.
 
     Args:
         path: directories that are searched first; the environment's PATH by default.
+        state_directory: streamd's own.
     """
     search = path if path is not None else os.environ.get("PATH", os.defpath)
     engines: dict[EngineName, Path] = {}
@@ -34,7 +35,15 @@ def find_machine(path: str | None = None) -> Machine:
     nginx = _find("nginx", search, _NGINX_PLACES)
     if nginx is not None and find_rtmp_module(nginx).is_file():
         engines["nginx-rtmp"] = nginx
-    return Machine(engines=engines, ffmpeg=_find("ffmpeg", search, ()))
+    return Machine(engines, _find("ffmpeg", search, ()), state_directory)
+
+
+def find_ffprobe(ffmpeg: Path) -> Path | None:
+    """Return the ffprobe that lies beside an FFmpeg, otherwise the one of PATH; None: neither."""
+    beside = ffmpeg.with_name("ffprobe")
+    return (
+        beside if os.access(beside, os.X_OK) else _find("ffprobe", os.environ.get("PATH", ""), ())
+    )
 
 
 def find_rtmp_module(nginx: Path) -> Path:

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from streamd.config.addresses import progress_address
 from streamd.ffmpeg.argv import FFmpegBinary, target_process
+from streamd.ffmpeg.transcode_argv import transcode_process
 from streamd.jobs import PlayoutJob, TargetJob, TranscodeJob
 from streamd.plan import job_identity
 from streamd.playout.spec import SPEC_FD, PlayoutSpec, PullInput, to_json
@@ -51,7 +52,9 @@ def process_of(
     if isinstance(job, TargetJob):
         return target_process(job, workshop.ffmpeg, log_path, identity=identity)
     if isinstance(job, TranscodeJob):
-        raise NotImplementedError
+        return transcode_process(
+            job, workshop.ffmpeg, log_path, identity=identity, secret=workshop.own_secret
+        )
     return _playout(job, workshop, log_path, identity=identity)
 
 

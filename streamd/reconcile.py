@@ -25,6 +25,7 @@ from streamd.ffmpeg.progress import ProgressReceiver
 from streamd.histories import Histories
 from streamd.jobs import Job, ServerJob, reports_progress, server_of
 from streamd.listings import CONNECTING_S, IDLE_S, SUSPICIOUS_S, Listings
+from streamd.machine import find_ffprobe
 from streamd.observed import Observed, ObservedProcess, Publisher
 from streamd.operations import Operations, Turns
 from streamd.plan import Kill, Plan, PlanIndex, Start, Step, Stop, plan, server_process, wanted_jobs
@@ -110,7 +111,7 @@ class Reconciler:
         """Make processes with this FFmpeg from now on."""
         self.applier.workshop = Workshop(
             ffmpeg,
-            ffprobe=str(Path(ffmpeg.path).with_name("ffprobe")),
+            ffprobe=str(find_ffprobe(Path(ffmpeg.path)) or "ffprobe"),
             own_secret=self._state.server_secrets().publish_secret,
             cache_directory=str(self._state.slates_directory),
         )

@@ -15,6 +15,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from streamd.config import shape
 from streamd.config.check import check
 from streamd.config.check_files import check_files
+from streamd.config.check_media import MediaFindings, check_media
 from streamd.config.data_path import DataPath
 from streamd.config.files import ConfigFiles
 from streamd.config.models import NAMED_SECTIONS, Config
@@ -40,6 +41,7 @@ class Loaded:
             comments, order, spacing, or in how they are spread over included files.
         warnings: what is legal and looks like a mistake.
         data: the configuration as JSON types, for `restore`. Holds secrets.
+        media: how files are sent, a line for each, by `app/stream`.
     """
 
     config: Config
@@ -50,6 +52,7 @@ class Loaded:
     hash: str
     warnings: tuple[Problem, ...]
     data: Mapping[str, Any] = field(repr=False)
+    media: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def load(
@@ -93,6 +96,7 @@ def _load(
     directories = frozenset(item.absolute() for item in reading.directories)
     problems = reading.problems
     config = None
+    media = MediaFindings()
     if data is not None:
         source = Source(tuple(reading.documents), reading.references.values)
         config, sound = _validate(data, source, reading)
@@ -100,6 +104,8 @@ def _load(
             problems += check(sound, source, machine=machine, now=now)
             if machine is not None:
                 problems += check_files(sound, source, machine=machine)
+                media = check_media(sound, source, machine=machine)
+                problems += media.problems
     errors = [problem for problem in problems if not problem.warning]
     if errors or config is None or data is None:
         raise ConfigError(errors, files=files, directories=directories)
@@ -112,6 +118,7 @@ def _load(
         hash=_hash(data),
         warnings=tuple(sorted(set(problems))),
         data={name: found for name, found in data.items() if name != "include"},
+        media=media.notes,
     )
 
 

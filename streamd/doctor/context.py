@@ -61,7 +61,7 @@ async def look(settings: Settings) -> Context:
     if service.pid:
         # The file may name variables and credentials that only the daemon has.
         environment = probes.environment_of(service.pid) or environment
-    machine = find_machine(environment.get("PATH"))
+    machine = find_machine(environment.get("PATH"), state_directory=settings.state_dir)
     loaded, problems = await asyncio.to_thread(_load, settings.config, environment, machine)
     desired, secrets = await asyncio.to_thread(_desired, loaded, settings.last_good, machine)
     ffmpeg, processes = await asyncio.gather(
@@ -160,10 +160,13 @@ def _supervisord(runtime_dir: Path) -> int | None:
 
 
 def _user(service: Service, state_dir: Path) -> User:
-    """Return whom the daemon runs as; without one, whom its state belongs to when root looks."""
+    """Return whom the daemon runs as.
+
+    Where it cannot be asked, or root looks without one, that is whom its state belongs to.
+    """
     uid = os.geteuid()
     if service.pid is not None:
         uid = service.uid
-    elif uid == 0 and state_dir.is_dir():
+    elif (uid == 0 or service.forbidden) and state_dir.is_dir():
         uid = state_dir.stat().st_uid
     return User(uid, probes.user_name(uid), probes.groups_of(uid))

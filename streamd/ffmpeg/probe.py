@@ -11,7 +11,7 @@ import signal
 import stat
 from pathlib import Path
 
-from streamd.errors import MediaError
+from streamd.errors import MediaAccessError, MediaError
 from streamd.ffmpeg.file_input import FORMATS, PROBE_BOUNDS
 from streamd.ffmpeg.media import MediaFacts
 from streamd.ffmpeg.media_json import facts_from_json
@@ -68,13 +68,13 @@ def _open(path: str, directories: tuple[str, ...]) -> tuple[int, str]:
         # Without waiting for a writer, should it have become a FIFO since.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError as error:
-        raise MediaError(f"{path} {_open_failure(error)}") from error
+        raise MediaAccessError(f"{path} {_open_failure(error)}") from error
     try:
         facts = os.fstat(descriptor)
         _refuse_special(path, facts)
         real = str(Path(f"/proc/self/fd/{descriptor}").readlink())
         if not any(Path(real).is_relative_to(os.path.realpath(each)) for each in directories):
-            raise MediaError(
+            raise MediaAccessError(
                 f"{path} lies outside of source_directories"
                 f"{f' (it is a link to {real})' if real != path else ''}; move it, or add its "
                 "directory there"
@@ -89,9 +89,9 @@ def _open(path: str, directories: tuple[str, ...]) -> tuple[int, str]:
 
 def _refuse_special(path: str, facts: os.stat_result) -> None:
     if stat.S_ISDIR(facts.st_mode):
-        raise MediaError(f"{path} is a directory; name a file in it")
+        raise MediaAccessError(f"{path} is a directory; name a file in it")
     if not stat.S_ISREG(facts.st_mode):
-        raise MediaError(f"{path} is no regular file; name one")
+        raise MediaAccessError(f"{path} is no regular file; name one")
 
 
 def _open_failure(error: OSError) -> str:
