@@ -31,12 +31,12 @@ class RtmpAddress:
         Raises:
             ValueError: it is no rtmp:// address of a stream. Does not show it.
         """
-        place, question, query = url.removeprefix(_SCHEME).partition("?")
-        authority, _, path = place.partition("/")
+        place, question, query = url.partition("?")
+        authority, _, path = place.removeprefix(_SCHEME).partition("/")
         app, _, name = path.rpartition("/")
-        host, port = _host_and_port(authority.rpartition("@")[2])
-        if not (url.startswith(_SCHEME) and host and app and name):
+        if not (place.startswith(_SCHEME) and authority and app and name):
             raise ValueError("not an address of the form rtmp://HOST:PORT/APP/STREAM")
+        host, port = _host_and_port(authority.rpartition("@")[2])
         return cls(host, port, app, name + question + query)
 
     @property
@@ -52,7 +52,7 @@ class RtmpAddress:
     def without_secrets(self, text: str) -> str:
         """Return a text with every value of the query masked."""
         _, _, query = self.stream.partition("?")
-        values = {field.partition("=")[2] or field for field in query.split("&")}
+        values = {pair.partition("=")[2] or pair for pair in query.split("&")}
         return Redactor((*values, *map(unquote, values)))(text)
 
 

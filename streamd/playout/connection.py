@@ -10,18 +10,14 @@ import os
 import socket
 import struct
 from collections import deque
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Self
 
 from streamd.errors import StreamdError
-from streamd.playout import amf
 from streamd.playout.address import RtmpAddress
 from streamd.playout.amf import AmfError, AmfValue
 from streamd.playout.chunks import (
     ACKNOWLEDGEMENT,
-    COMMAND,
-    COMMAND_AMF3,
+    LONGEST_MESSAGE,
     PEER_BANDWIDTH,
     USER_CONTROL,
     WINDOW_SIZE,
@@ -30,18 +26,20 @@ from streamd.playout.chunks import (
     ChunkWriter,
     Message,
 )
+from streamd.playout.commands import Command, command_of
 
 STUCK_TIMEOUT_S = 10.0
-"""How long a server may take nothing of what is sent."""
+"""How long a server may take less than it is sent."""
 
 _VERSION = 3
 _HANDSHAKE_SIZE = 1536
 _CHUNK_SIZE = 65_536
 _READ_SIZE = 262_144
 _UNSENT_BYTES = 524_288
+_MOST_UNSENT_BYTES = 2 * LONGEST_MESSAGE
 _CONTROL = (ACKNOWLEDGEMENT, USER_CONTROL, WINDOW_SIZE, PEER_BANDWIDTH)
 _PING, _PONG = 6, 7
-_LONGEST_DESCRIPTION = 200
+_LONGEST_SAID = 300
 
 
 class RtmpError(StreamdError):
@@ -59,31 +57,6 @@ class RtmpError(StreamdError):
         self.absent = absent
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
-    """A command of RTMP: an answer has the transaction of what it answers."""
-
-    name: str
-    transaction: float
-    values: tuple[AmfValue, ...]
-
-    @property
-    def info(self) -> Mapping[str, AmfValue]:
-        """What it says about itself: the last value that is an object, `{}` without one."""
-        objects = (value for value in reversed(self.values) if isinstance(value, dict))
-        return next(objects, {})
-
-    @property
-    def code(self) -> str:
-        """What happened, such as `NetStream.Publish.Start`."""
-        return str(self.info.get("code", ""))
-
-    @property
-    def is_error(self) -> bool:
-        """Tell whether it refuses something."""
-        return self.name == "_error" or self.info.get("level") == "error"
-
-
 class Connection:
     """A connection on which `connect` was answered. One task may read it at a time.
 
@@ -99,6 +72,7 @@ class Connection:
         self.ended: str | None = None
         self._reader = reader
         self._writer = writer
+        self._socket: socket.socket = writer.get_extra_info("socket")
         self._incoming = ChunkReader()
         self._outgoing = ChunkWriter()
         self._messages: deque[Message] = deque()
@@ -120,7 +94,6 @@ class Connection:
         connection = cls(address, reader, writer)
         try:
             writer.transport.set_write_buffer_limits(high=_UNSENT_BYTES)
-            writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             await connection._handshake()
             await connection._connect()
         except BaseException:
@@ -131,6 +104,7 @@ class Connection:
     async def _handshake(self) -> None:
         self._writer.write(bytes((_VERSION,)) + bytes(8) + os.urandom(_HANDSHAKE_SIZE - 8))
         try:
+            self._acknowledge_soon()
             (version,) = await self._reader.readexactly(1)
             if version != _VERSION:
                 raise RtmpError(f"{self.address.place}: answers, but not as an RTMP server")
@@ -155,68 +129,62 @@ class Connection:
             "videoFunction": 1.0,
             "objectEncoding": 0.0,
         }
-        await self.answer(self.command("connect", about))
+        await self.ask("connect", about)
 
     def command(self, name: str, *values: AmfValue, stream_id: int = 0) -> float:
-        """Send a command, and return the transaction that its answer will have."""
+        """Send a command, and return its transaction, without waiting for an answer."""
         self._transactions += 1
-        body = amf.encode(name, self._transactions, *values)
-        self.write(Message(COMMAND, 0, stream_id, body))
+        self.write(Command(name, self._transactions, values).message(stream_id))
         return self._transactions
 
-    async def answer(self, transaction: float) -> Command:
-        """Wait for the answer to a command; everything else that comes before it is passed over.
+    async def ask(
+        self, name: str, *values: AmfValue, stream_id: int = 0, status: str | None = None
+    ) -> Command:
+        """Send a command and wait for its answer; what else comes before is passed over.
+
+        Args:
+            name: the command.
+            values: what stands in it after the transaction.
+            stream_id: the message stream that it is about.
+            status: the code of the `onStatus` that is its answer; None: a `_result`.
 
         Raises:
-            RtmpError: it was refused, or the connection ended.
+            RtmpError: it was refused, in the server's words where it has any.
         """
-        while True:
-            command = await self.next_command()
-            if command.transaction == transaction and command.name in ("_result", "_error"):
-                if command.is_error:
-                    raise self.refusal(command)
-                return command
-
-    async def next_command(self) -> Command:
-        """Wait for the next command.
-
-        Raises:
-            RtmpError: the connection ended.
-        """
-        while True:
-            message = await self.receive()
-            if message is None:
-                raise RtmpError(f"{self.address.place}: {self.ended}", refused=True)
+        transaction = self.command(name, *values, stream_id=stream_id)
+        while (message := await self.receive()) is not None:
             command = self.command_of(message)
-            if command is not None:
+            if command is None:
+                continue
+            is_ours = command.transaction == transaction
+            if command.name == "onStatus" or (is_ours and command.name == "_error"):
+                if command.is_error:
+                    raise self._refused(self.said(command), absent=command.says_absent)
+                if status is not None and command.code == status:
+                    return command
+            elif is_ours and command.name == "_result" and status is None:
                 return command
+        silence = f"{self.ended} in place of an answer to `{name}`"
+        raise self._refused(f"{silence}, which is how many a server refuses")
 
-    def refusal(self, command: Command) -> RtmpError:
-        """Return what a command that refuses means, in words."""
-        described = str(command.info.get("description") or "no reason given")
-        plain = "".join(c if c.isprintable() else " " for c in described)[:_LONGEST_DESCRIPTION]
-        code = f" ({command.code})" if command.code else ""
-        said = self.address.without_secrets(f"{plain}{code}")
-        absent = command.code.endswith(".StreamNotFound")
-        return RtmpError(f"{self.address.place}: refuses: {said}", refused=True, absent=absent)
+    def _refused(self, reason: str, *, absent: bool = False) -> RtmpError:
+        return RtmpError(f"{self.address.place}: {reason}", refused=True, absent=absent)
+
+    def said(self, command: Command) -> str:
+        """Return what a command that refuses says, without secrets, for people."""
+        said = self.address.without_secrets(f"the server refuses: {command.description}")
+        return "".join(c if c.isprintable() else " " for c in said)[:_LONGEST_SAID]
 
     def command_of(self, message: Message) -> Command | None:
-        """Return the command that a message is, if it is one.
+        """Return the command that a message is; None for a message of another type.
 
         Raises:
             RtmpError: it is a command that cannot be read.
         """
-        if message.kind not in (COMMAND, COMMAND_AMF3):
-            return None
-        # In AMF3 a command is AMF0 behind a byte of its own.
-        body = message.body[1:] if message.kind == COMMAND_AMF3 else message.body
         try:
-            name, transaction, *values = amf.decode(body)
-        except (AmfError, ValueError) as error:
+            return command_of(message)
+        except AmfError as error:
             raise self.broken(error) from error
-        if not isinstance(name, str) or not isinstance(transaction, float):
-            return None
-        return Command(name, transaction, tuple(values))
 
     async def receive(self) -> Message | None:
         """Wait for the next message that is not about the connection itself; None at its end.
@@ -229,6 +197,7 @@ class Connection:
         while not self._messages:
             if self.ended is not None:
                 return None
+            self._acknowledge_soon()
             try:
                 data = await self._reader.read(_READ_SIZE)
             except OSError as error:
@@ -239,6 +208,15 @@ class Connection:
                 return None
             self._take(data)
         return self._messages.popleft()
+
+    def _acknowledge_soon(self) -> None:
+        """Have the kernel acknowledge what came, once.
+
+        Servers send their answers in small pieces, each of which waits until the one before is
+        acknowledged, and a kernel takes 40 ms over that by default.
+        """
+        with contextlib.suppress(OSError):  # it may be closed already
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
     def _take(self, data: bytes) -> None:
         try:
@@ -275,19 +253,26 @@ class Connection:
         """Send a message, without waiting. Nothing happens where the connection is over."""
         if self.ended is None:
             self._writer.write(self._outgoing.write(message))
+            if self._unsent() > _MOST_UNSENT_BYTES:
+                self._end("the server asks for more than it takes")
+
+    @property
+    def is_lost(self) -> bool:
+        """Tell whether nothing can be sent any more; what the server sent last may be unread."""
+        return self._writer.is_closing()
 
     async def drain(self) -> None:
         """Wait while more is unsent than is sane.
 
         Raises:
-            RtmpError: the connection is over, or nothing was taken for `STUCK_TIMEOUT_S`.
+            RtmpError: the connection is over, or that took longer than `STUCK_TIMEOUT_S`.
         """
         if self.ended is None and self._unsent() > _UNSENT_BYTES:
             try:
                 async with asyncio.timeout(STUCK_TIMEOUT_S):
                     await self._writer.drain()
             except TimeoutError:
-                self._end(f"the server took nothing for {STUCK_TIMEOUT_S:g} s")
+                self._end(f"the server has taken too little for {STUCK_TIMEOUT_S:g} s")
             except OSError as error:
                 self._end(_reason(error))
         if self.ended is not None:
@@ -298,8 +283,9 @@ class Connection:
 
     def write_eof(self) -> None:
         """Say that nothing more will be sent."""
-        if self.ended is None and not self._writer.is_closing():
-            self._writer.write_eof()
+        with contextlib.suppress(OSError):  # the server may have closed it just now
+            if self.ended is None and not self.is_lost:
+                self._writer.write_eof()
 
     def _end(self, reason: str) -> None:
         if self.ended is None:

@@ -14,6 +14,7 @@ from typing import Self
 from streamd.playout.address import RtmpAddress
 from streamd.playout.amf import encode
 from streamd.playout.chunks import AGGREGATE, DATA_AMF3, Message
+from streamd.playout.commands import Command
 from streamd.playout.connection import Connection, RtmpError
 from streamd.playout.flv import FlvError, tag_at, unwrapped
 from streamd.playout.tags import AUDIO, DATA, VIDEO, Tag
@@ -28,6 +29,12 @@ _SET_DATA_FRAME = encode("@setDataFrame")
 _METADATA = encode("onMetaData")
 _SAMPLE_ACCESS = encode("|RtmpSampleAccess")
 _TAG_ENVELOPE = 11 + 4
+_MOST_HELD = 8
+_PLAY_ENDS = (
+    "NetStream.Play.UnpublishNotify",
+    "NetStream.Play.Stop",
+    "NetStream.Play.Complete",
+)
 
 
 async def open_publish(url: str, *, timeout_s: float) -> "Publish":
@@ -41,8 +48,8 @@ async def open_publish(url: str, *, timeout_s: float) -> "Publish":
         connection.command("releaseStream", None, name)
         connection.command("FCPublish", None, name)
         stream_id = await _created_stream(connection)
-        connection.command("publish", None, name, "live", stream_id=stream_id)
-        await _wait_status(connection, "NetStream.Publish.Start")
+        started = "NetStream.Publish.Start"
+        await connection.ask("publish", None, name, "live", stream_id=stream_id, status=started)
         return Publish(connection, stream_id)
 
 
@@ -54,9 +61,8 @@ async def open_play(url: str, *, timeout_s: float) -> "Play":
     """
     async with _opening(url, timeout_s) as connection:
         stream_id = await _created_stream(connection)
-        name = connection.address.stream
-        connection.command("play", None, name, _ANY_START, stream_id=stream_id)
-        await _wait_status(connection, "NetStream.Play.Start")
+        name, started = connection.address.stream, "NetStream.Play.Start"
+        await connection.ask("play", None, name, _ANY_START, stream_id=stream_id, status=started)
         return Play(connection, stream_id)
 
 
@@ -80,20 +86,11 @@ async def _opening(url: str, timeout_s: float) -> AsyncIterator[Connection]:
 
 
 async def _created_stream(connection: Connection) -> int:
-    answer = await connection.answer(connection.command("createStream", None))
+    answer = await connection.ask("createStream", None)
     number = answer.values[-1] if answer.values else None
     if not isinstance(number, float) or not 0 <= number <= 0xFFFFFFFF:
         raise RtmpError(f"{connection.address.place}: gives no number to a new stream")
     return int(number)
-
-
-async def _wait_status(connection: Connection, code: str) -> None:
-    while True:
-        command = await connection.next_command()
-        if command.is_error:
-            raise connection.refusal(command)
-        if command.name == "onStatus" and command.code == code:
-            return
 
 
 class Publish:
@@ -119,16 +116,18 @@ class Publish:
         """Send a tag, and wait while the server takes less than it is sent.
 
         Raises:
-            RtmpError: the server ended the stream, or took nothing for 10 s.
+            RtmpError: the server ended the stream, or took too little for 10 s.
         """
         body = tag.body
         if tag.kind == DATA and body.startswith(_METADATA):
             body = _SET_DATA_FRAME + body
         self._connection.write(Message(tag.kind, tag.timestamp_ms, self._stream_id, body))
+        if self._connection.is_lost:
+            await self.wait_closed()
         await self._connection.drain()
 
     async def wait_closed(self) -> str:
-        """Wait until it is over, and return why: the server's words, or `closed`."""
+        """Wait until it is over, and return why, in the server's words where it has any."""
         return await asyncio.shield(self._watching)
 
     async def _watch(self) -> str:
@@ -137,7 +136,7 @@ class Publish:
             while (message := await connection.receive()) is not None:
                 command = connection.command_of(message)
                 if command is not None and command.is_error:
-                    await connection.abort(str(connection.refusal(command)))
+                    await connection.abort(connection.said(command))
         except RtmpError:
             await connection.abort()
         return connection.ended or "closed"
@@ -169,6 +168,7 @@ class Play:
         self._connection = connection
         self._stream_id = stream_id
         self._tags: deque[Tag] = deque()
+        self._held: list[bytes] = []
         self._last_ms: int | None = None
 
     async def __aenter__(self) -> Self:
@@ -196,7 +196,10 @@ class Play:
             message = await self._connection.receive()
             if message is None:
                 raise StopAsyncIteration
-            self._tags.extend(self._tags_of(message))
+            self._tags += self._tags_of(message)
+            command = self._connection.command_of(message)
+            if command is not None:
+                await self._obey(command)
         return self._tags.popleft()
 
     @property
@@ -204,18 +207,38 @@ class Play:
         """Why it is over, in the server's words; None while it is not."""
         return self._connection.ended
 
+    async def _obey(self, command: Command) -> None:
+        if command.is_error:
+            await self._connection.abort(self._connection.said(command))
+        elif command.code in _PLAY_ENDS:
+            await self._connection.abort("the publisher left")
+
     def _tags_of(self, message: Message) -> list[Tag]:
         kind, body = message.kind, message.body
         if kind in (AUDIO, VIDEO):
-            return [self._tag(kind, message.timestamp_ms, body)]
+            return self._media(kind, message.timestamp_ms, body)
         if kind == AGGREGATE:
             return self._parts(message)
         if kind in (DATA, DATA_AMF3):
             # In AMF3 data is AMF0 behind a byte of its own.
-            body = body[kind == DATA_AMF3 :].removeprefix(_SET_DATA_FRAME)
-            if not body.startswith(_SAMPLE_ACCESS):
-                return [Tag(DATA, self._last_ms or 0, body)]
+            return self._data(body[kind == DATA_AMF3 :].removeprefix(_SET_DATA_FRAME))
         return []
+
+    def _media(self, kind: int, timestamp_ms: int, body: bytes) -> list[Tag]:
+        near = timestamp_ms if self._last_ms is None else self._last_ms
+        self._last_ms = unwrapped(timestamp_ms, near)
+        held = [Tag(DATA, self._last_ms, each) for each in self._held]
+        self._held = []
+        return [*held, Tag(kind, self._last_ms, body)]
+
+    def _data(self, body: bytes) -> list[Tag]:
+        """Give data the time of the media around it: servers send metadata with the time 0."""
+        if body.startswith(_SAMPLE_ACCESS):
+            return []
+        if self._last_ms is None:
+            self._held = [*self._held, body][-_MOST_HELD:]
+            return []
+        return [Tag(DATA, self._last_ms, body)]
 
     def _parts(self, message: Message) -> list[Tag]:
         """Take an aggregate apart: FLV tags, whose times differ from its own by a constant."""
@@ -228,14 +251,11 @@ class Play:
                 again = Message(part.kind, part.timestamp_ms + offset, 0, part.body)
                 tags += self._tags_of(again)
                 position += _TAG_ENVELOPE + len(part.body)
+            if position < len(message.body):
+                raise FlvError("an aggregate that is cut off")
         except FlvError as error:
             raise self._connection.broken(error) from error
         return tags
-
-    def _tag(self, kind: int, timestamp_ms: int, body: bytes) -> Tag:
-        near = timestamp_ms if self._last_ms is None else self._last_ms
-        self._last_ms = unwrapped(timestamp_ms, near)
-        return Tag(kind, self._last_ms, body)
 
     async def close(self) -> None:
         """Stop playing."""
