@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from fractions import Fraction
 
-from streamd.ffmpeg.media import AudioFacts, VideoFacts
+from streamd.ffmpeg.media import LONG_SIDE, SHORT_SIDE, AudioFacts, VideoFacts
 
 GOP_S = 2
 
@@ -20,6 +20,11 @@ _FAST_FPS = 31.0
 _FAST_FACTOR = 1.5
 
 _AUDIO_KBPS_PER_CHANNEL = 64
+
+_BT709 = (
+    *("-color_primaries", "bt709", "-color_trc", "bt709", "-colorspace", "bt709"),
+    *("-color_range", "tv"),
+)
 
 # What has no colours of its own to name is taken for what its size was usual with.
 _HD_HEIGHT = 720
@@ -102,14 +107,26 @@ def video_encoder(sent: VideoFacts, *, at_once: bool = False) -> tuple[str, ...]
         *(("-tune", "zerolatency") if at_once else ()),
         *("-crf", "21", "-maxrate", f"{kbps}k", "-bufsize", f"{2 * kbps}k"),
         *("-g", gop, "-keyint_min", gop, "-sc_threshold", "0", "-bf", "0"),
-        *BT709,
+        *_BT709,
     )
 
 
-BT709 = (
-    *("-color_primaries", "bt709", "-color_trc", "bt709", "-colorspace", "bt709"),
-    *("-color_range", "tv"),
-)
+def live_video_encoder() -> tuple[str, ...]:
+    """Return the arguments that encode a picture of unknown size and rate at once.
+
+    As `video_encoder`; it becomes 1080p where it is larger.
+    """
+    kbps = video_kbps(LONG_SIDE, SHORT_SIDE, 0.0)
+    size = f"min(iw,{LONG_SIDE}):min(ih,{SHORT_SIDE})"
+    return (
+        "-vf",
+        f"yadif=deint=interlaced,scale='{size}':force_original_aspect_ratio=decrease"
+        ":force_divisible_by=2:out_range=tv,format=yuv420p,setsar=1",
+        *("-fps_mode", "vfr"),
+        *("-c:v", "libx264", "-preset", "veryfast", "-profile:v", "high", "-tune", "zerolatency"),
+        *("-crf", "23", "-maxrate", f"{kbps}k", "-bufsize", f"{kbps}k"),
+        *("-force_key_frames", f"expr:gte(t,n_forced*{GOP_S})", "-sc_threshold", "0", "-bf", "0"),
+    )
 
 
 def audio_encoder(sent: AudioFacts) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ STILL_S = 10.0
 """How long a picture is shown that stands where a video would."""
 
 # What one machine can encode while it plays; more is made smaller.
-_LONG_SIDE, _SHORT_SIDE = 1920, 1080
+LONG_SIDE, SHORT_SIDE = 1920, 1080
 _FASTEST_FPS = 60.0
 _STANDARD_FPS = (24_000 / 1001, 24.0, 25.0, 30_000 / 1001, 30.0, 50.0, 60_000 / 1001, 60.0)
 _FPS_TOLERANCE = 0.01
@@ -266,7 +266,7 @@ def _video_sent(
 def _bounded(width: int, height: int) -> tuple[int, int]:
     """Return a size of the same shape that fits into 1080p, in even numbers."""
     long, short = max(width, height), min(width, height)
-    scale = min(1.0, _LONG_SIDE / long, _SHORT_SIDE / short)
+    scale = min(1.0, LONG_SIDE / long, SHORT_SIDE / short)
     return tuple(max(2, int(side * scale) // 2 * 2) for side in (width, height))  # type: ignore[return-value] # two
 
 

@@ -1,0 +1,182 @@
+"""A real camera, as far as RTSP goes: GStreamer's RTSP server, which sends a clip in real time."""
+
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from tests.support.media import clip, ffmpeg_path
+from tests.support.ports import free_port
+from tests.support.waiting import wait_until_sync
+
+Codec = Literal["h264", "h265"]
+Sound = Literal["aac", "pcma"]
+
+_PYTHON = "/usr/bin/python3"  # Debian's, which Debian's GStreamer is for
+_STOP_TIMEOUT_S = 5
+_LONG_S = 600
+_ENCODE_TIMEOUT_S = 60
+
+# Without sync everything would be sent at once; without `shared` each client has a clip of its own.
+_SERVER = """\
+import json, sys
+import gi
+gi.require_version("Gst", "1.0")
+gi.require_version("GstRtspServer", "1.0")
+from gi.repository import GLib, Gst, GstRtspServer
+given = json.loads(sys.argv[1])
+Gst.init(None)
+server = GstRtspServer.RTSPServer()
+server.set_address("127.0.0.1")
+server.set_service(str(given["port"]))
+factory = GstRtspServer.RTSPMediaFactory()
+factory.set_launch(given["launch"])
+factory.set_shared(True)
+if given["user"]:
+    auth = GstRtspServer.RTSPAuth()
+    token = GstRtspServer.RTSPToken()
+    token.set_string("media.factory.role", "viewer")
+    auth.add_basic(GstRtspServer.RTSPAuth.make_basic(given["user"], given["password"]), token)
+    server.set_auth(auth)
+    permissions = GstRtspServer.RTSPPermissions()
+    permissions.add_role("viewer")
+    for allowed in ("media.factory.access", "media.factory.construct"):
+        permissions.add_permission_for_role("viewer", allowed, True)
+    factory.set_permissions(permissions)
+server.get_mount_points().add_factory("/cam", factory)
+server.attach(None)
+GLib.MainLoop().run()
+"""
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A running RTSP server with one stream.
+
+    Attributes:
+        process: the server.
+        port: on 127.0.0.1.
+    """
+
+    process: subprocess.Popen[bytes]
+    port: int
+
+    def url(self, credentials: str = "") -> str:
+        """Return the address of its stream; `credentials` is `user:password`, percent-encoded."""
+        return f"rtsp://{credentials}{'@' if credentials else ''}127.0.0.1:{self.port}/cam"
+
+    def freeze(self) -> None:
+        """Send nothing more without closing the connection."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Go on sending."""
+        self.process.send_signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """End at once, as a power cut would."""
+        self.process.kill()
+        self.process.wait(_STOP_TIMEOUT_S)
+
+
+@contextlib.contextmanager
+def camera(
+    *,
+    video: Codec | None = "h264",
+    audio: Sound | None = None,
+    user: str = "",
+    password: str = "",
+    port: int | None = None,
+) -> Iterator[Camera]:
+    """Run a camera until the block ends; it listens when the block begins.
+
+    Args:
+        video: what its picture is coded as; None: it has none.
+        audio: likewise of its sound; most cameras have G.711 A-law at 8 kHz.
+        user: who may see it; empty: everybody.
+        password: of that user.
+        port: to listen at; None: a free one.
+    """
+    number = port or free_port()
+    given = {
+        "port": number,
+        "launch": _launch(video, audio),
+        "user": user,
+        "password": password,
+    }
+    environment = {"PATH": os.defpath, "GST_REGISTRY_UPDATE": "no", "HOME": tempfile.gettempdir()}
+    process = subprocess.Popen(
+        (_PYTHON, "-I", "-c", _SERVER, json.dumps(given)),
+        stdin=subprocess.DEVNULL,
+        env=environment,
+    )
+    try:
+        wait_until_sync(lambda: _listens(process, number), what="the RTSP server")
+        yield Camera(process, number)
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait(_STOP_TIMEOUT_S)
+
+
+def _listens(process: subprocess.Popen[bytes], port: int) -> bool:
+    assert process.poll() is None, "tests need gir1.2-gst-rtsp-server-1.0: run `.ci/packages test`"
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _launch(video: Codec | None, audio: Sound | None) -> str:
+    pieces = []
+    if video is not None or audio == "aac":
+        pieces.append(f"filesrc location={_film(video or 'h264')} ! qtdemux name=film")
+    payers = 0
+    if video is not None:
+        pieces.append(f"film.video_0 ! queue ! rtp{video}pay name=pay0 pt=96")
+        payers = 1
+    if audio == "aac":
+        pieces.append(f"film.audio_0 ! queue ! rtpmp4gpay name=pay{payers} pt=97")
+    elif audio == "pcma":
+        pieces.append(
+            "audiotestsrc is-live=true samplesperbuffer=160 ! audio/x-raw,rate=8000,channels=1 "
+            f"! alawenc ! rtppcmapay name=pay{payers} pt=8"
+        )
+    return "( " + "  ".join(pieces) + " )"
+
+
+@cache
+def _film(codec: Codec) -> Path:
+    """Return the clip again and again, for ten minutes, in a codec."""
+    short = clip()
+    path = short.with_name(f"film-1-{codec}.mp4")
+    with (short.parent / "film-lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not path.exists():
+            if codec == "h265":
+                once = path.with_suffix(".once.mp4")
+                x265 = (
+                    "-preset",
+                    "ultrafast",
+                    "-x265-params",
+                    "keyint=15:log-level=none:bframes=0",
+                )
+                _ffmpeg("-i", str(short), "-c:v", "libx265", *x265, "-c:a", "copy", str(once))
+                short = once
+            part = path.with_suffix(".part")
+            loop = ("-stream_loop", str(_LONG_S // 12), "-i", str(short), "-c", "copy")
+            _ffmpeg(*loop, "-tag:v", "hvc1" if codec == "h265" else "avc1", "-f", "mp4", str(part))
+            part.rename(path)
+    return path
+
+
+def _ffmpeg(*arguments: str) -> None:
+    argv = (ffmpeg_path(), "-v", "error", "-nostdin", "-y", *arguments)
+    subprocess.run(argv, check=True, timeout=_ENCODE_TIMEOUT_S)
