@@ -169,16 +169,29 @@ def logs(arguments: argparse.Namespace, settings: Settings) -> int:
     """Print the last lines of logs, and with `--follow` all that come."""
     from streamd.process_logs import find, tail  # noqa: PLC0415 - likewise
 
+    meant = _process_meant(arguments.name, settings)
     if arguments.follow:
-        asyncio.run(_follow(settings.log_dir, arguments.name, arguments.lines))
+        asyncio.run(_follow(settings.log_dir, meant, arguments.lines))
         return 0
-    paths = find(settings.log_dir, arguments.name)
+    paths = find(settings.log_dir, meant)
     for name, path in paths.items():
         if len(paths) > 1:
             print(f"==> {name} <==")
         for line in tail(path, arguments.lines):
             print(line)
     return 0
+
+
+def _process_meant(name: str, settings: Settings) -> str:
+    """Return the process of a transcode, which a whole ladder shares; other names as they are."""
+    from streamd.configuration import last_good  # noqa: PLC0415 - likewise
+    from streamd.names import full_name  # noqa: PLC0415 - likewise
+
+    try:
+        transcode = last_good(settings.last_good).transcodes.get(name)
+    except ConfigError:
+        transcode = None  # logs are there without a configuration too
+    return name if transcode is None else f"transcode.{full_name(transcode.stream)}"
 
 
 async def _follow(log_dir: Path, name: str, lines: int) -> None:

@@ -93,6 +93,9 @@ class TranscodeJob:
 
 Job = ServerJob | TargetJob | PlayoutJob | TranscodeJob
 
+KINDS = ("server", "target", "transcode", "playout")
+"""What stands before the dot in the name of a process."""
+
 REPORTING_KINDS = frozenset({"target", "transcode", "playout"})
 """The kinds that report their progress. They hold an FFmpeg, whose start takes much of a core."""
 

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import quote, unquote
 
+from streamd import names
 from streamd.errors import StreamdError
+from streamd.jobs import KINDS
 
 MAX_NAME_BYTES = 200
 MAX_LINE_BYTES = 1024 * 1024
@@ -50,8 +52,8 @@ def find(log_dir: Path, name: str) -> dict[str, Path]:
     Args:
         log_dir: where the logs are.
         name: a server (`main`), a target (`youtube`: every stream of it and its backup), one
-            stream of a target (`cdn@rooms/a`), or any as the process is called
-            (`target.youtube`).
+            stream of a target (`cdn@rooms/a`), a stream that streamd makes or transcodes
+            (`lobby`), or any as the process is called (`target.youtube`).
 
     Raises:
         StreamdError: there is none; says where it was looked for, and which there are.
@@ -78,7 +80,9 @@ def _logs(log_dir: Path) -> dict[str, Path]:
 
 
 def _meant(logs: Mapping[str, Path], name: str) -> dict[str, Path]:
-    wholes = (name, f"server.{name}", f"target.{name}")
+    wholes = (name, *(f"{kind}.{name}" for kind in KINDS))
+    if "/" not in name:
+        wholes += tuple(f"{kind}.{names.full_name(name)}" for kind in KINDS)
     exact = {log_file_name(whole) for whole in wholes}
     parts = tuple(whole + mark for whole in wholes for mark in "@~")
     return {
