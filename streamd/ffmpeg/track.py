@@ -7,6 +7,10 @@ A report is a text of `name=value` lines, as FFmpeg's `-progress` writes them
 from dataclasses import dataclass
 
 _RATE_S = 5.0
+_SPEED_KNOWN_S = 4.0
+
+SLOW_SPEED = 0.97
+"""Slower than so many times real time, a live stream falls further behind with every second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +52,12 @@ class Track:
         advanced_at: when `out_time_us` advanced last; None when it never did.
         kbps: what it sent lately (over the past 5 s or so), kilobits per second; None while that
             is not known.
-        rate_from: time and bytes that `kbps` is counted from.
+        rate_from: time, bytes and `out_time_us` that `kbps` and `speed` are counted from.
         playing: what a playout said of itself last; None for an FFmpeg.
-        speed: how much faster than real time the output advanced lately; None until it is known.
+        speed: how much faster than real time the output advanced lately (over the past 5 s or so),
+            1 for just as fast; None until that is known. FFmpeg's own figure is the mean since its
+            start, which hides for an hour that it became slow.
+        slow_since: from when on `speed` has been below `SLOW_SPEED`; None while it is not.
     """
 
     out_time_us: int | None = None
@@ -58,9 +65,10 @@ class Track:
     reported_at: float = 0.0
     advanced_at: float | None = None
     kbps: float | None = None
-    rate_from: tuple[tuple[float, int], ...] = ()
+    rate_from: tuple[tuple[float, int, int], ...] = ()
     playing: Playing | None = None
     speed: float | None = None
+    slow_since: float | None = None
 
 
 def parse_report(datagram: bytes) -> Report:
@@ -103,17 +111,31 @@ def advance(track: Track, report: Report, now: float) -> Track:
     """
     before = track.out_time_us if track.out_time_us is not None else 0
     advanced = report.out_time_us is not None and report.out_time_us > before
+    come_to = report.out_time_us if advanced else track.out_time_us
     sent = max(track.bytes, report.total_bytes or 0)
-    samples = (*track.rate_from, (now, sent))
+    samples = (*track.rate_from, (now, sent, come_to or 0))
     while len(samples) > 2 and now - samples[1][0] >= _RATE_S:
         samples = samples[1:]
-    since, sent_then = samples[0]
+    since, sent_then, _ = samples[0]
+    speed = _speed(samples)
+    slow = speed is not None and speed < SLOW_SPEED
     return Track(
-        out_time_us=report.out_time_us if advanced else track.out_time_us,
+        out_time_us=come_to,
         bytes=sent,
         reported_at=now,
         advanced_at=now if advanced else track.advanced_at,
         kbps=(sent - sent_then) * 8 / 1000 / (now - since) if now > since else track.kbps,
         rate_from=samples,
         playing=report.playing,
+        speed=speed,
+        slow_since=(track.slow_since if track.slow_since is not None else now) if slow else None,
     )
+
+
+def _speed(samples: tuple[tuple[float, int, int], ...]) -> float | None:
+    """Return how fast the output advanced, counted from the first sample that has media."""
+    begun = [(at, come_to) for at, _, come_to in samples if come_to]
+    if not begun or begun[-1][0] - begun[0][0] < _SPEED_KNOWN_S:
+        return None
+    (since, come_from), (until, come_to) = begun[0], begun[-1]
+    return (come_to - come_from) / 1e6 / (until - since)

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 
 from streamd.desired import AudioSpec, OverlaySpec, VideoSpec
+from streamd.ffmpeg.fitting import rate
 
 VAAPI_DEVICE = "/dev/dri/renderD128"
 """The graphics card that VA-API encodes on: the first one."""
@@ -56,18 +57,19 @@ def video_arguments(video: VideoSpec, *, follow_source: bool = False) -> tuple[s
 
     Args:
         video: how it is encoded.
-        follow_source: keyframes stand where the publisher's do instead.
+        follow_source: keyframes stand where the publisher's do instead, unless the frame rate is
+            changed: FFmpeg loses them then.
     """
     if video.codec == "none":
-        return ()
+        return ("-vn",)  # an output that nothing was found for takes whatever there is
     if video.codec == "copy":
         return ("-map", "0:v:0?", "-c:v", "copy")
-    rate = str(video.bitrate)
+    bits = str(video.bitrate)
     return (
         *("-map", "0:v:0?", "-vf", video_filters(video)),
         *(() if video.fps else ("-enc_time_base", _TIME_BASE)),
         *("-c:v", str(encoder_of(video.codec)), *_tuning(video)),
-        *("-b:v", rate, "-maxrate:v", rate, "-bufsize:v", rate),
+        *("-b:v", bits, "-maxrate:v", bits, "-bufsize:v", bits),
         *_keyframes(video, follow_source=follow_source),
     )
 
@@ -75,7 +77,7 @@ def video_arguments(video: VideoSpec, *, follow_source: bool = False) -> tuple[s
 def audio_arguments(audio: AudioSpec) -> tuple[str, ...]:
     """Return the options of an output that take its sound from the first input, if it has any."""
     if audio.codec == "none":
-        return ()
+        return ("-an",)
     if audio.codec == "copy":
         return ("-map", "0:a:0?", "-c:a", "copy")
     return (
@@ -91,7 +93,7 @@ def video_filters(video: VideoSpec) -> str:
     """Return the filter graph between decoder and encoder."""
     pixels = _OF_HARDWARE if video.codec in ("h264_vaapi", "h264_qsv") else _OPAQUE
     upload = ["hwupload"] if video.codec == "h264_vaapi" else []
-    steps = [f"fps={video.fps:g}"] if video.fps else []
+    steps = [f"fps={rate(video.fps)}"] if video.fps else []
     steps += _scaled(video.width, video.height)
     if video.overlay is None:
         return ",".join((*steps, f"format={pixels}", *upload))
@@ -135,7 +137,7 @@ def _tuning(video: VideoSpec) -> tuple[str, ...]:
 
 
 def _keyframes(video: VideoSpec, *, follow_source: bool) -> tuple[str, ...]:
-    if follow_source:
+    if follow_source and video.fps is None:
         return ("-force_key_frames", "source", "-g", str(_LONGEST_GOP))
     every = f"{video.keyframe_interval_s:g}"
     grown = f"gt(floor(t/{every}),floor(prev_forced_t/{every}))"

@@ -133,3 +133,34 @@ def test_what_a_playout_said_last_counts() -> None:
     track = advance(Track(), parse_report(b"out_time_us=1\ninput=0\n"), 1.0)
     track = advance(track, parse_report(b"out_time_us=2\ninput=1\n"), 2.0)
     assert track.playing == Playing(input=1)
+
+
+def test_the_speed_is_that_of_the_last_seconds() -> None:
+    track, come_to = Track(), 0.0
+    for second in range(40):
+        come_to += 1.0 if second < 20 else 0.8
+        track = advance(track, Report(round(come_to * 1e6), None), now=float(second))
+        if second == 19:
+            assert track.speed == pytest.approx(1.0)
+            assert track.slow_since is None
+    assert track.speed == pytest.approx(0.8)
+    assert track.slow_since == 20.0
+
+
+def test_the_speed_is_unknown_before_there_is_media_and_soon_after() -> None:
+    track = Track()
+    for second in range(20):
+        track = advance(track, Report(0, None), now=float(second))
+        assert track.speed is None
+    for second in range(20, 24):
+        track = advance(track, Report(second * 1_000_000, None), now=float(second))
+        assert track.speed is None
+    assert advance(track, Report(24_000_000, None), now=24.0).speed == pytest.approx(1.0)
+
+
+def test_the_speed_falls_to_nothing_when_media_stands_still() -> None:
+    track = Track()
+    for second in range(20):
+        track = advance(track, Report(min(second, 8) * 1_000_000, None), now=float(second))
+    assert track.speed == 0.0
+    assert track.slow_since == 9.0

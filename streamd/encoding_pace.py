@@ -1,0 +1,25 @@
+"""Tell whether an FFmpeg encodes more slowly than its input comes. Pure."""
+
+from streamd.ffmpeg.track import Track
+from streamd.observe import INPUT_ALIVE_S, Flow
+
+SLOW_FOR_S = 10.0
+"""A publisher's hiccup slows the output for shorter than this, a machine that cannot keep up
+for as long as it lasts."""
+
+
+def falls_behind(track: Track | None, flow: Flow | None, now: float) -> bool:
+    """Tell whether encoding falls behind its input, all times monotonic.
+
+    A publisher who sends too little is not the encoder's fault: while nothing comes in, and for
+    a while after a silence, the answer is no.
+
+    Args:
+        track: what the FFmpeg reported; None when it has not.
+        flow: its input; None while unknown, which is never behind.
+        now: the time.
+    """
+    if track is None or track.slow_since is None or flow is None:
+        return False
+    goes_on = now - flow.advanced_at <= INPUT_ALIVE_S
+    return goes_on and now - max(track.slow_since, flow.resumed_at) >= SLOW_FOR_S
