@@ -9,17 +9,17 @@ from pathlib import Path
 
 from streamd import __version__
 from streamd.config.models import Config
-from streamd.desired import ServerSpec, desire
-from streamd.doctor import configuration, files, host, ports, probes, programs, service, targets
+from streamd.desired import Desired, ServerSpec, desire
+from streamd.doctor import configuration, files, host, hosts, ports, probes, programs, service
 from streamd.doctor.connect import reach_all
 from streamd.doctor.context import Context, look
-from streamd.doctor.finding import Finding, Report, error, ok, split_advice, unknown
+from streamd.doctor.finding import AS_ROOT, Finding, Report, error, ok, split_advice, unknown
 from streamd.doctor.ports import PortState
 from streamd.engines.base import MediaEngine, ServerSecrets
 from streamd.engines.ports import OpenPort, bind_error, holder_of
 from streamd.engines.select import make_engine
 from streamd.errors import EngineError, FFmpegError, StreamdError
-from streamd.machine import find_machine, find_rtmp_module
+from streamd.machine import find_ffprobe, find_machine, find_rtmp_module
 from streamd.redact import Redactor
 from streamd.settings import Settings
 from streamd.supervision.start import socket_path
@@ -59,8 +59,10 @@ async def _made(check: Check, context: Context) -> Sequence[Finding]:
 async def check_configuration(context: Context) -> Iterable[Finding]:
     """Say what `streamd check` says of the file."""
     config = context.loaded.config if context.loaded else None
-    found = [*configuration.judge_file(str(context.settings.config), config, context.problems)]
-    if config is None:
+    path = context.settings.config
+    hidden = context.user.uid != os.geteuid() and path.exists() and not os.access(path, os.R_OK)
+    found = [*configuration.judge_file(str(path), config, context.problems, hidden=hidden)]
+    if config is None and not hidden:
         kept = str(context.settings.last_good)
         found.append(configuration.judge_fallback(kept, used=context.desired is not None))
     return found
@@ -78,7 +80,7 @@ async def check_programs(context: Context) -> Iterable[Finding]:
     desired = context.desired or desire(Config(version=1), find_machine())
     hidden = probes.hides_processes()
     found = [*programs.judge_ffmpeg(context.ffmpeg, desired.targets, hidden=hidden)]
-    found.append(programs.judge_ffprobe(probes.program("ffprobe", Path(desired.ffmpeg))))
+    found.append(programs.judge_ffprobe(find_ffprobe(Path(desired.ffmpeg))))
     servers = desired.servers.values()
     return (*found, *await asyncio.gather(*(_judge_server(context, each) for each in servers)))
 
@@ -155,7 +157,7 @@ def _judge_directory(context: Context, name: str) -> Finding:
     except FileNotFoundError:
         return ok(str(path), "is not there yet; streamd makes it when it starts")
     except OSError as failure:
-        return unknown(str(path), f"cannot be looked at: {failure.strerror}", "run this as root")
+        return unknown(str(path), f"cannot be looked at: {failure.strerror}", AS_ROOT)
 
 
 def _judge_private(context: Context, path: Path, held: str) -> Iterable[Finding]:
@@ -164,7 +166,7 @@ def _judge_private(context: Context, path: Path, held: str) -> Iterable[Finding]
     except FileNotFoundError:  # of the file's own the configuration says so
         return
     except PermissionError:
-        yield unknown(str(path), "cannot be looked at by this user", "run this as root")
+        yield unknown(str(path), "cannot be looked at by this user", AS_ROOT)
         return
     found = files.judge_secret(way, held) if held else None
     found = found or files.judge_readable(way, context.user)
@@ -236,21 +238,33 @@ async def check_kernel(_context: Context) -> Iterable[Finding]:
 
 async def check_targets(context: Context) -> Iterable[Finding]:
     """Reach every host that targets send to, without sending a key."""
-    if context.desired is None:
-        return ()
-    named = targets.endpoints(context.desired.targets)
+    desired = context.desired
+    return await _reach(context, desired, hosts.target_urls(desired)) if desired else ()
+
+
+async def check_sources(context: Context) -> Iterable[Finding]:
+    """Reach every host that streams are pulled from, without sending a password."""
+    desired = context.desired
+    return await _reach(context, desired, hosts.source_urls(desired)) if desired else ()
+
+
+async def _reach(
+    context: Context, desired: Desired, urls: Iterable[tuple[str, str]]
+) -> Iterable[Finding]:
+    named = hosts.endpoints(urls)
+    unseen = named.pop(None, ())
     ca_file = None if isinstance(context.ffmpeg, FFmpegError) else context.ffmpeg.ca_file
     try:
         tls = ssl.create_default_context(cafile=ca_file)
     except OSError as failure:
         what = f"certificates cannot be read from it: {failure.strerror or failure}"
         return (error(ca_file or "certificates", what, "apt install ca-certificates"),)
-    found = []
-    for endpoint, reached in (await reach_all(named, tls)).items():
-        server = targets.own_server(endpoint, context.desired)
-        found.append(targets.judge(endpoint, named[endpoint], reached, server))
-    known = {name for names in named.values() for name in names}
-    return (*found, *targets.without_host(context.desired.targets, known))
+    reached = await reach_all([each for each in named if each is not None], tls)
+    found = [
+        hosts.judge(endpoint, named[endpoint], end, hosts.own_server(endpoint, desired))
+        for endpoint, end in reached.items()
+    ]
+    return (*found, hosts.judge_unknown(unseen)) if unseen else found
 
 
 CHECKS: Mapping[str, Check] = {
@@ -264,5 +278,6 @@ CHECKS: Mapping[str, Check] = {
     "clock": check_clock,
     "kernel": check_kernel,
     "targets": check_targets,
+    "sources": check_sources,
 }
 """Every check by its title, in the order of the report. A new check is one more line here."""

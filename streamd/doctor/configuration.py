@@ -3,18 +3,24 @@
 from collections.abc import Iterator, Sequence
 
 from streamd.config.models import Config
-from streamd.doctor.finding import Finding, error, ok, split_advice, unknown, warning
+from streamd.doctor.finding import AS_ROOT, Finding, error, ok, split_advice, unknown, warning
 from streamd.errors import Problem
 
 
-def judge_file(path: str, config: Config | None, problems: Sequence[Problem]) -> Iterator[Finding]:
+def judge_file(
+    path: str, config: Config | None, problems: Sequence[Problem], *, hidden: bool = False
+) -> Iterator[Finding]:
     """Yield what is said of the file.
 
     Args:
         path: of the file.
         config: what it says; None when it cannot be used.
         problems: what is wrong with it, and what may be.
+        hidden: this user may not read it, and is not whom streamd runs as.
     """
+    if hidden:
+        yield unknown(path, "cannot be read by this user", AS_ROOT)
+        return
     if config is not None:
         counts = (
             _count(len(config.servers), "server"),
@@ -34,7 +40,7 @@ def judge_fallback(path: str, *, used: bool) -> Finding:
     """Say what the other checks go by, when the file cannot be used."""
     if used:
         return unknown(path, "all that follows goes by this, the last good configuration")
-    return unknown(path, "nothing was ever applied: what depends on the file is left out below")
+    return unknown(path, "no last good configuration here: what depends on the file is left out")
 
 
 def _count(number: int, word: str) -> str:

@@ -2,13 +2,14 @@
 
 import asyncio
 import contextlib
+import os
 import socket
 import ssl
 import threading
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from streamd.doctor.targets import Endpoint, Reached, Stage
+from streamd.doctor.hosts import TLS_SCHEMES, Endpoint, Reached, Stage
 
 REACH_TIMEOUT_S = 5.0
 """For one host: name, connection and TLS together."""
@@ -52,7 +53,7 @@ async def reach(endpoint: Endpoint, tls: ssl.SSLContext) -> Reached:
                 return Reached("name", addresses)
             stage = "connection"
             with await _connect(found) as connection:
-                if endpoint.scheme == "rtmps":
+                if endpoint.scheme in TLS_SCHEMES:
                     stage = "tls"
                     await _shake_hands(connection, tls, endpoint.host)
     except TimeoutError:
@@ -66,7 +67,9 @@ def _reason(error: OSError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not good: {error.verify_message}"
     if isinstance(error, ssl.SSLError):
-        return f"it does not speak TLS ({error.reason or error})"
+        return (error.reason or str(error)).replace("_", " ").lower()
+    if not isinstance(error, socket.gaierror) and error.errno:
+        return os.strerror(error.errno).lower()  # asyncio puts the address into its own
     return (error.strerror or str(error) or type(error).__name__).lower()
 
 

@@ -4,7 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+_NAMED = 3
+
 Level = Literal["ok", "unknown", "warning", "error"]
+
+
+AS_ROOT = "run `streamd doctor` as root"
+"""What to do where this user may not look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,12 @@ def warning(where: str, what: str, do: str) -> Finding:
 def error(where: str, what: str, do: str) -> Finding:
     """Say what does not work."""
     return Finding("error", where, what, do)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Name some things, of many the first."""
+    shown = ", ".join(names[:_NAMED])
+    return f"{shown} and {len(names) - _NAMED} more" if len(names) > _NAMED else shown
 
 
 def split_advice(message: str) -> tuple[str, str]:

@@ -76,7 +76,7 @@ def judge_supervisor_limit(given: OpenFiles, processes: int, whose: str) -> Find
         f"{whose} may open {given.hard} files: {max(most, 0)} processes at most, {processes} in "
         "the file"
     )
-    return ok("supervisord", told) if processes <= most else error("supervisord", told, _RAISE)
+    return ok("processes", told) if processes <= most else error("processes", told, _RAISE)
 
 
 def judge_clock(clock: Clock, windows: Sequence[str]) -> Finding:

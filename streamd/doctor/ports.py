@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from streamd.config.addresses import progress_address, split_address
 from streamd.config.models import Daemon
-from streamd.doctor.finding import Finding, error, ok, split_advice, unknown
+from streamd.doctor.finding import AS_ROOT, Finding, error, ok, split_advice, unknown
 from streamd.engines.ports import Holder, OpenPort, explained
 
 
@@ -72,7 +72,7 @@ def _taken(state: PortState, called: str, *, sees_all: bool) -> Finding:
         return unknown(
             state.where,
             f"{called} is taken by a process that this user cannot see",
-            "run `streamd doctor` as root to see which",
+            AS_ROOT,
         )
     return error(
         state.where,

@@ -3,7 +3,6 @@
 import ctypes
 import os
 import pwd
-import shutil
 import socket
 import stat
 import struct
@@ -157,9 +156,3 @@ def listener_of(path: Path) -> tuple[int, int]:
         raw = probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
         pid, uid, _ = struct.unpack("3i", raw)
         return pid, uid
-
-
-def program(name: str, beside: Path) -> Path | None:
-    """Find a program beside another, else in PATH."""
-    found = shutil.which(name, path=str(beside.parent)) or shutil.which(name)
-    return None if found is None else Path(found)

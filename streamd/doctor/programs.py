@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from streamd.desired import ServerSpec, TargetSpec
-from streamd.doctor.finding import Finding, error, ok, split_advice, warning
+from streamd.doctor.finding import Finding, error, listed, ok, split_advice, warning
 from streamd.errors import EngineError, FFmpegError
 from streamd.ffmpeg.argv import FFmpegBinary
 
@@ -31,13 +31,13 @@ def judge_ffmpeg(
         if scheme not in ffmpeg.protocols:
             yield error(
                 "FFmpeg",
-                f"cannot send over {scheme}, which {_listed(names)} need",
+                f"cannot send over {scheme}, needed by {listed(names)}",
                 "install an FFmpeg that can, or name one in `ffmpeg:`",
             )
     if "rtmps" in used and ffmpeg.ca_file is None:
         yield error(
             "certificates",
-            f"there are none to know receivers by, and {_listed(used['rtmps'])} use RTMPS",
+            f"none are installed to know receivers by; RTMPS is used by {listed(used['rtmps'])}",
             "apt install ca-certificates",
         )
     if used and not ffmpeg.hides_output_key and not hidden:
@@ -87,10 +87,5 @@ def _used_schemes(targets: Mapping[str, TargetSpec]) -> dict[str, list[str]]:
     used: dict[str, dict[str, None]] = {}
     for name, target in targets.items():
         for url in target.urls if target.enabled else ():
-            used.setdefault(url.partition("://")[0], {})[name] = None
+            used.setdefault(url.partition("://")[0], {})[f"targets.{name}"] = None
     return {scheme: [*names] for scheme, names in sorted(used.items())}
-
-
-def _listed(names: list[str]) -> str:
-    shown = ", ".join(f"targets.{name}" for name in names[:3])
-    return f"{shown} and {len(names) - 3} more" if len(names) > 3 else shown

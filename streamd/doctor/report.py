@@ -1,10 +1,10 @@
 """The doctor's findings as people, scripts and shells read them. Pure."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import asdict
 
-from streamd.doctor.finding import Finding, Level, Report
+from streamd.doctor.finding import Finding, Level, Report, listed
 
 _WORST_FIRST: tuple[Level, ...] = ("error", "warning", "unknown")
 
@@ -36,15 +36,17 @@ def report_text(report: Report) -> str:
 
 
 def _to_do(report: Report) -> Iterator[str]:
-    """Yield what to do, the most pressing last, where it is still on the screen."""
-    yield from ("", "to do") if any(each.do for each in _findings(report)) else ()
-    for level in reversed(_WORST_FIRST):
-        advice = {
-            f"  {level:<8} {each.where}: {each.do}": None
-            for each in _findings(report)
-            if each.level == level and each.do
-        }
-        yield from advice
+    """Yield what to do, once each, the most pressing last, where it is still on the screen."""
+    places: defaultdict[tuple[Level, str], dict[str, None]] = defaultdict(dict)
+    for each in _findings(report):
+        if each.do:
+            places[each.level, each.do][each.where] = None
+    if places:
+        yield from ("", "to do")
+    for wanted in reversed(_WORST_FIRST):
+        for (level, do), where in places.items():
+            if level == wanted:
+                yield f"  {level:<8} {listed([*where])}: {do}"
 
 
 def _summary(report: Report) -> str:

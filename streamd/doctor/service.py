@@ -5,10 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from streamd.doctor.finding import Finding, error, ok, split_advice, unknown, warning
-
-REAL_TIME = 0.97
-"""Who encodes slower than this share of real time falls behind without end."""
+from streamd.doctor.finding import AS_ROOT, Finding, error, ok, split_advice, unknown, warning
+from streamd.status.transcodes import BEHIND_SPEED
 
 _SECTIONS = (
     "servers",
@@ -55,16 +53,14 @@ def judge_service(service: Service, version: str, processes: int | None) -> Iter
         processes: how many media processes run; None when no supervisord answers.
     """
     if service.forbidden:
-        yield unknown(
-            "streamd", f"cannot be asked: {service.failure}", "run this as root or as its user"
-        )
+        yield unknown("streamd", f"cannot be asked: {service.failure}", AS_ROOT)
         return
     if service.failure is not None:
         yield error("streamd", *split_advice(service.failure))
     elif service.pid is None and processes:
         yield error(
             "streamd",
-            f"does not run, while {processes} media processes do: new publishers are refused",
+            f"does not run, and its media does ({processes} processes): publishers are refused",
             _START,
         )
     elif service.pid is None:
@@ -121,11 +117,11 @@ def _section(section: str, entries: Mapping[str, Mapping[str, Any]]) -> Iterator
         elif state in _DOUBTFUL:
             yield warning(where, f"is {state}{reason}", _advice(section, name))
         speed = entry.get("speed")
-        if speed is not None and 0 < speed < REAL_TIME:
+        if speed is not None and 0 < speed < BEHIND_SPEED:
             yield error(
                 where,
-                f"is encoded at {speed:.2f} of real time, and falls behind",
-                "a faster preset, a smaller picture, fewer transcodes, or a faster machine",
+                f"is encoded at {speed:.2f} times real time, and falls behind",
+                "lower the size or the number of transcodes, or choose a faster preset or encoder",
             )
 
 
