@@ -11,7 +11,7 @@ from pathlib import Path
 from streamd.errors import FFmpegError
 from streamd.ffmpeg.argv import FFmpegBinary
 
-__all__ = ["FFmpegBinary", "inspect"]
+__all__ = ["FFmpegBinary", "inspect", "run"]
 
 _TIMEOUT_S = 15.0
 
@@ -31,7 +31,7 @@ async def inspect(path: Path) -> FFmpegBinary:
         FFmpegError: it is missing, does not run, or is no FFmpeg; says what to do.
     """
     version = await _version(path)
-    _, protocols = await _run(path, ("-loglevel", "error", "-protocols"))
+    _, protocols = await run(path, ("-loglevel", "error", "-protocols"))
     return FFmpegBinary(
         path=str(path),
         version=version,
@@ -43,7 +43,7 @@ async def inspect(path: Path) -> FFmpegBinary:
 
 
 async def _version(path: Path) -> str:
-    status, text = await _run(path, ("-version",))
+    status, text = await run(path, ("-version",))
     # Libraries may warn first, as libgcrypt does where memory cannot be locked.
     match = re.search(r"^ffmpeg version (\S+)", text, re.MULTILINE)
     if status != 0 or match is None:
@@ -67,7 +67,7 @@ async def _hides_output_key(path: Path) -> bool:
     try:
         os.write(writer, b"hash=adler32\n")
         os.close(writer)
-        _, text = await _run(
+        _, text = await run(
             path,
             (
                 *("-loglevel", "error", "-f", "data", "-i", "pipe:0", "-map", "0", "-c", "copy"),
@@ -83,7 +83,7 @@ async def _hides_output_key(path: Path) -> bool:
 
 async def _hides_input_key(path: Path) -> bool:
     """Tell whether concat lists may give options for the address that they name (since 5.0)."""
-    _, text = await _run(
+    _, text = await run(
         path,
         (
             *("-loglevel", "error", "-f", "concat", "-safe", "0", "-protocol_whitelist", "pipe"),
@@ -102,10 +102,17 @@ def _ca_file() -> str | None:
     return next((name for name in known if Path(name).is_file()), None)
 
 
-async def _run(
+async def run(
     path: Path, arguments: tuple[str, ...], *, stdin: bytes = b"", pass_fds: tuple[int, ...] = ()
 ) -> tuple[int, str]:
-    """Run the binary within bounds; return its exit status and what it wrote."""
+    """Run an FFmpeg for 15 s at most.
+
+    Returns:
+        Its exit status, and what it wrote to stdout and stderr.
+
+    Raises:
+        FFmpegError: it cannot be run, or did not end in time; it is killed then.
+    """
     try:
         process = await asyncio.create_subprocess_exec(
             str(path),
