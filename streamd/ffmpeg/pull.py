@@ -33,7 +33,7 @@ _SILENT_SOURCE_US = "5000000"
 
 # What is not found of a stream when this much has passed, is never sent; with all found, or when
 # the source names its tracks beforehand, it goes on at once. It spans a GOP of 10 s.
-_ANALYZE_US = "10000000"
+_ANALYZE = {"analyzeduration": "10000000", "fpsprobesize": "0"}
 
 # A track that ends holds up the other for this long.
 _INTERLEAVE_US = "300000"
@@ -67,7 +67,9 @@ _AUDIO_REFUSED = re.compile(
     r"|FLV does not support sample rate|Malformed AAC bitstream"
 )
 _AUDIO_UNKNOWN = re.compile(r"Decoder \(codec \S+\) not found for input stream")
-_VIDEO_GUARD = ("-bsf:v", "h264_mp4toannexb")
+# The first picture that comes over RTSP has no time, which FLV refuses where there are B-frames.
+_TIMED = r"setts=pts=if(eq(PTS\,NOPTS)\,DTS\,PTS)"
+_VIDEO_GUARD = ("-bsf:v", f"h264_mp4toannexb,{_TIMED}")
 _AUDIO_GUARD = ("-bsf:a", "aac_adtstoasc")
 
 
@@ -89,8 +91,8 @@ class PullCommand:
     """A process that pulls.
 
     Attributes:
-        argv: holds no part of the address.
-        stdin: text that it reads, with the address.
+        argv: holds nothing of the address that could be a secret.
+        stdin: text that it reads, with the address; empty: nothing.
     """
 
     argv: tuple[str, ...]
@@ -146,27 +148,39 @@ def pull_command(
     if scheme in ("rtmp", "rtmps"):
         url, app, name = split_rtmp(url)
         options |= {"rtmp_app": app, "rtmp_playpath": name}
-    protocols, formats = _PROTOCOLS[scheme], _FORMATS[scheme]
-    if pull.transport == "udp" and formats == "rtsp":
-        protocols += _UDP
-    options |= {"protocol_whitelist": protocols, "format_whitelist": formats}
-    analyze = {"analyzeduration": _ANALYZE_US, "fpsprobesize": "0"}
+    source, stdin = _seen(url, options) if _may_be_seen(url) else _unseen(url, options)
+    return PullCommand(
+        argv=(
+            *(ffmpeg, *QUIET, *(("-re",) if _comes_in_bursts(url) else ()), *source),
+            *("-sn", "-dn", *_video(attempt), *_audio(attempt)),
+            *("-max_interleave_delta", _INTERLEAVE_US, "-flush_packets", "1", *FLV, "pipe:1"),
+        ),
+        stdin=stdin,
+    )
+
+
+def _seen(url: str, options: dict[str, str]) -> tuple[tuple[str, ...], str]:
+    return (*_arguments(options | _ANALYZE), "-i", url), ""
+
+
+def _unseen(url: str, options: dict[str, str]) -> tuple[tuple[str, ...], str]:
+    """Return an input that FFmpeg reads the address of from stdin, and what stands there."""
+    within = options | _ANALYZE
     listing = (
         "ffconcat version 1.0",
         f"file {_quoted(url)}",
-        *(f"option {name} {_quoted(text)}" for name, text in (options | analyze).items()),
+        *(f"option {name} {_quoted(text)}" for name, text in within.items()),
     )
-    return PullCommand(
-        argv=(
-            *(ffmpeg, *QUIET, *(("-re",) if _comes_in_bursts(pull.url) else ())),
-            *(text for name, value in analyze.items() for text in (f"-{name}", value)),
-            *("-f", "concat", "-safe", "0"),
-            *("-protocol_whitelist", f"pipe,{protocols}", "-format_whitelist", f"concat,{formats}"),
-            *("-i", "pipe:0", "-sn", "-dn", *_video(attempt), *_audio(attempt)),
-            *("-max_interleave_delta", _INTERLEAVE_US, "-flush_packets", "1", *FLV, "pipe:1"),
-        ),
-        stdin="\n".join(listing) + "\n",
-    )
+    around = {
+        "protocol_whitelist": f"pipe,{options['protocol_whitelist']}",
+        "format_whitelist": f"concat,{options['format_whitelist']}",
+    }
+    arguments = _arguments(_ANALYZE | {"f": "concat", "safe": "0"} | around)
+    return (*arguments, "-i", "pipe:0"), "\n".join(listing) + "\n"
+
+
+def _arguments(options: dict[str, str]) -> tuple[str, ...]:
+    return tuple(text for name, value in options.items() for text in (f"-{name}", value))
 
 
 def pull_secrets(url: str) -> tuple[str, ...]:
@@ -189,30 +203,49 @@ def _scheme(url: str) -> str:
     return url.partition("://")[0]
 
 
+def _is_hls(url: str) -> bool:
+    return _scheme(url) in ("http", "https") and _path(url).endswith(".m3u8")
+
+
+def _may_be_seen(url: str) -> bool:
+    """Tell whether an address is given in argv: a playlist of HLS without any secret.
+
+    Read by way of a list, every rendition that it names would be downloaded.
+    """
+    return _is_hls(url) and "?" not in url and "@" not in url.partition("://")[2].partition("/")[0]
+
+
+def _path(url: str) -> str:
+    return url.partition("?")[0].lower()
+
+
 def _comes_in_bursts(url: str) -> bool:
     """Tell whether what an address gives has to be slowed down to real time.
 
     Segments of HLS come whole, and files; live FLV over HTTP ends with `.flv` by custom, and would
     fall behind for ever where its clock is faster than this machine's.
     """
-    path = url.partition("?")[0].lower()
-    return _scheme(url) in ("http", "https") and not path.endswith(".flv")
+    return _scheme(url) in ("http", "https") and not _path(url).endswith(".flv")
 
 
 def _reading(
     pull: PullInput, attempt: PullAttempt, ca_file: str | None
 ) -> Iterator[tuple[str, str]]:
     scheme = _scheme(pull.url)
+    protocols = _PROTOCOLS[scheme]
+    yield "format_whitelist", _FORMATS[scheme]
     if scheme in ("rtsp", "rtsps"):
+        yield "protocol_whitelist", protocols + (_UDP if pull.transport == "udp" else "")
         yield "timeout", _SILENT_SOURCE_US
         yield "rtsp_transport", pull.transport
         # Cameras offer metadata as well, which nobody takes.
         yield "allowed_media_types", "video" if attempt.audio == "none" else "video+audio"
         return
+    yield "protocol_whitelist", protocols
     yield "rw_timeout", _SILENT_SOURCE_US
     if scheme in ("rtmp", "rtmps"):
         yield "tcp_nodelay", "1"  # the handshake waits on delayed acknowledgements otherwise
-    if scheme in ("http", "https"):
+    if _is_hls(pull.url):
         # A playlist that stays the same is a frozen source, which is waited for for ever otherwise.
         yield "m3u8_hold_counters", _HLS_TRIES
         yield "max_reload", _HLS_TRIES
