@@ -5,6 +5,8 @@ filters: one graph for all of them could not be built for a publisher without vi
 fails, FFmpeg ends; none is ever lost while the others go on (5.1 and 9.0 alike).
 """
 
+from collections.abc import Iterable
+
 from streamd.desired import TranscodeSpec
 from streamd.errors import FFmpegError
 from streamd.ffmpeg.argv import (
@@ -67,6 +69,20 @@ def transcode_process(
         secret_inputs=secret_inputs((source, *outputs)),
         redact=(secret, *(name_secrets(job.input_url) if job.input_secret else ())),
     )
+
+
+def sharing_a_process(
+    transcodes: Iterable[TranscodeSpec],
+) -> tuple[tuple[TranscodeSpec, ...], ...]:
+    """Part the transcodes of one stream into those that one FFmpeg can make.
+
+    FFmpeg does not start with an output that it finds nothing for. A publisher without sound would
+    so have no rendition at all where one is of sound alone, which is why these stand apart.
+    """
+    transcodes = tuple(transcodes)
+    seen = tuple(each for each in transcodes if each.video.codec != "none")
+    heard = tuple(each for each in transcodes if each.video.codec == "none")
+    return tuple(filter(None, (seen, heard)))
 
 
 def _rendition(transcode: TranscodeSpec, *, follow_source: bool) -> tuple[str, ...]:

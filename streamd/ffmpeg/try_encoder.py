@@ -51,7 +51,7 @@ async def try_encoder(ffmpeg: Path, codec: str) -> str | None:
 
 
 def _reason(said: str, status: int) -> str:
-    """Return the first complaint of a part of FFmpeg; the program's own come later and tell less."""
+    """Return the first complaint of a part of FFmpeg; the program's own come later."""
     complaints = list(_ERROR.finditer(said))
     for match in complaints:
         if match["component"]:
