@@ -216,7 +216,9 @@ async def check_limits(context: Context) -> Iterable[Finding]:
         host.judge_server_limit(server.name, server.engine, told, given, whose)
         for server in context.desired.servers.values()
     ]
-    needed = len(context.desired.servers) + len(context.desired.targets)
+    wanted = context.desired
+    kinds = (wanted.servers, wanted.targets, wanted.sources, wanted.transcodes)
+    needed = sum(map(len, kinds))
     return (*found, host.judge_supervisor_limit(given, needed, others))
 
 
