@@ -53,6 +53,8 @@ def _status(snapshot: Snapshot, transcode: TranscodeSpec) -> TranscodeStatus:
     history = snapshot.observed.histories.get(name, JobHistory())
     track = snapshot.tracks.get(process.pid) if process and process.pid else None
     state = job_state(snapshot, process, track, history, transcode.stream)
+    if state == "live" and transcode.to not in snapshot.observed.publishers:
+        state = "connecting"  # the process that runs is one that does not make it, or not yet
     waits = state in {"backoff", "blocked"} and history.retry_at > snapshot.monotonic
     speed = track.speed if track is not None else None
     error = redact_text(history.last_error) if history.last_error else None

@@ -122,12 +122,14 @@ servers:
         )
 
     def pids(self) -> dict[str, int]:
-        """Return the pids of servers and targets that run, as status tells them."""
+        """Return the pids of what runs, as status tells them."""
         status = self.status()
+        sources = {name: entry["source"] or {} for name, entry in status["streams"].items()}
+        sections = {name: status[name] for name in ("servers", "targets", "transcodes")}
         return {
             f"{section}.{name}": entry["pid"]
-            for section in ("servers", "targets")
-            for name, entry in status[section].items()
+            for section, entries in (sections | {"streams": sources}).items()
+            for name, entry in entries.items()
             if entry.get("pid")
         }
 
