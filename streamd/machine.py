@@ -46,6 +46,11 @@ def find_ffprobe(ffmpeg: Path) -> Path | None:
     )
 
 
+def ffprobe_of(ffmpeg: Path) -> Path | None:
+    """Return the ffprobe that goes with an FFmpeg: the one beside it, otherwise that of PATH."""
+    return _find("ffprobe", str(ffmpeg.parent), (os.environ.get("PATH", os.defpath),))
+
+
 def find_rtmp_module(nginx: Path) -> Path:
     """Return where the RTMP module for an nginx is, or would be when it is nowhere.
 

@@ -54,6 +54,7 @@ class FFmpegBinary:
         hides_input_key: its concat lists take options, so that an address with a secret can be
             read from one without starting slowly.
         ca_file: certificates that it trusts for RTMPS; None when the machine has none.
+        encoders: of video and audio that were compiled in, as `libx264`.
     """
 
     path: str
@@ -62,6 +63,7 @@ class FFmpegBinary:
     hides_output_key: bool
     hides_input_key: bool
     ca_file: str | None
+    encoders: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,11 @@ from pathlib import Path
 from streamd.errors import FFmpegError
 from streamd.ffmpeg.argv import FFmpegBinary
 
-__all__ = ["FFmpegBinary", "inspect", "run"]
+__all__ = ["FFmpegBinary", "encoders", "inspect", "run"]
 
 _TIMEOUT_S = 15.0
+
+_ENCODER = re.compile(r"^ [VA][A-Z.]{5} (\S+)", re.MULTILINE)
 
 # Where distributions keep the certificates that they trust, by age of the custom.
 _CA_FILES = (
@@ -25,21 +27,44 @@ _CA_FILES = (
 
 
 async def inspect(path: Path) -> FFmpegBinary:
-    """Find out what an FFmpeg can do. Takes about 0.3 s.
+    """Find out what an FFmpeg can do. Takes about 0.2 s.
 
     Raises:
         FFmpegError: it is missing, does not run, or is no FFmpeg; says what to do.
     """
     version = await _version(path)
-    _, protocols = await run(path, ("-loglevel", "error", "-protocols"))
+    try:
+        async with asyncio.TaskGroup() as questions:
+            protocols = questions.create_task(_output_protocols(path))
+            hides_output_key = questions.create_task(_hides_output_key(path))
+            hides_input_key = questions.create_task(_hides_input_key(path))
+            can_encode = questions.create_task(encoders(str(path)))
+    except ExceptionGroup as failures:
+        raise failures.exceptions[0] from None
     return FFmpegBinary(
         path=str(path),
         version=version,
-        protocols=_output_protocols(protocols),
-        hides_output_key=await _hides_output_key(path),
-        hides_input_key=await _hides_input_key(path),
+        protocols=protocols.result(),
+        hides_output_key=hides_output_key.result(),
+        hides_input_key=hides_input_key.result(),
         ca_file=_ca_file(),
+        encoders=can_encode.result(),
     )
+
+
+async def encoders(ffmpeg: str) -> frozenset[str]:
+    """Return the names of the video and audio encoders that were compiled in, as `h264_nvenc`.
+
+    Whether this machine has what an encoder needs is another question.
+
+    Args:
+        ffmpeg: path of the binary.
+
+    Raises:
+        FFmpegError: it cannot be run.
+    """
+    _, text = await run(Path(ffmpeg), ("-loglevel", "error", "-encoders"))
+    return frozenset(match[1] for match in _ENCODER.finditer(text.partition("------")[2]))
 
 
 async def _version(path: Path) -> str:
@@ -54,7 +79,8 @@ async def _version(path: Path) -> str:
     return match[1]
 
 
-def _output_protocols(text: str) -> frozenset[str]:
+async def _output_protocols(path: Path) -> frozenset[str]:
+    _, text = await run(path, ("-loglevel", "error", "-protocols"))
     return frozenset(text.partition("Output:")[2].split())
 
 

@@ -17,7 +17,10 @@ def file_input(facts: MediaFacts) -> tuple[str, ...]:
 
     Whatever the file has become since, it is read as that kind and cannot name another.
     """
+    # What was lost of a recording breaks the rest, where FFmpeg is not told to leave it out.
+    whole = ("-fflags", "+discardcorrupt") if facts.format == "mpegts" else ()
     return (
+        *whole,
         *("-protocol_whitelist", "file", "-format_whitelist", facts.format, "-f", facts.format),
         *(*PROBE_BOUNDS, "-i", f"file:{facts.path}"),
     )

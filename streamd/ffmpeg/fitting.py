@@ -90,7 +90,9 @@ def _endless(sent: VideoFacts) -> str:
     return f"loop=loop=-1:size=1,settb={1 / Fraction(fps)},setpts=N,fps={fps}"
 
 
-def video_encoder(sent: VideoFacts, *, at_once: bool = False) -> tuple[str, ...]:
+def video_encoder(
+    sent: VideoFacts, *, at_once: bool = False, parameter_sets: int = 0
+) -> tuple[str, ...]:
     """Return the arguments that encode a picture as H.264.
 
     A keyframe every 2 s, and none between, and no B-frames: so a stream can be joined and left
@@ -99,12 +101,14 @@ def video_encoder(sent: VideoFacts, *, at_once: bool = False) -> tuple[str, ...]
     Args:
         sent: what it becomes.
         at_once: without looking ahead, so that it can end with the sound that it goes with.
+        parameter_sets: what H.264's SPS and PPS are numbered, 0 to 31.
     """
     kbps = video_kbps(sent.width, sent.height, sent.fps)
     gop = str(round(sent.fps * GOP_S))
     return (
         *("-c:v", "libx264", "-preset", "veryfast", "-profile:v", sent.x264_profile),
         *(("-tune", "zerolatency") if at_once else ()),
+        *(("-x264-params", f"sps-id={parameter_sets}") if parameter_sets else ()),
         *("-crf", "21", "-maxrate", f"{kbps}k", "-bufsize", f"{2 * kbps}k"),
         *("-g", gop, "-keyint_min", gop, "-sc_threshold", "0", "-bf", "0"),
         *_BT709,

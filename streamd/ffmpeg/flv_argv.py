@@ -27,11 +27,16 @@ FLV = ("-flvflags", "no_duration_filesize+no_sequence_end", "-f", "flv")
 LONGEST_SLATE_S = 60.0
 """A slate is cut to this: it is made before it is seen, and kept."""
 
+# Not 0, as encoders number theirs: so one decoder header can hold those of both.
+_SLATE_PARAMETER_SETS = 7
+
 # Sound and picture are put in order over this much of them.
 _INTERLEAVE_US = "1000000"
 
 # Gaps become silence and what overlaps is cut, so that sound stays with the picture.
 _AUDIO_FILTER = "aresample=async=1:first_pts=0"
+
+_LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +96,8 @@ def slate_argv(
 ) -> tuple[str, ...]:
     """Return the argv that writes a file as an FLV that fits to a stream and can be looped.
 
-    Its sound is as long as its picture, 60 s at most, 10 s of a still picture. It fails where the
-    output exists.
+    Its sound is as long as its picture, 60 s at most, 10 s of a still picture. It can be read
+    while it is written. It fails where the output exists.
 
     Args:
         ffmpeg: the binary.
@@ -109,12 +114,12 @@ def slate_argv(
     duration = min(facts.duration_s or STILL_S, LONGEST_SLATE_S)
     anew = Handling("transcode", "it is a slate", copies_video=False, copies_audio=False)
     tracks = (
-        _video(facts, anew, sent, None, ending=",tpad=stop=-1:stop_mode=clone"),
+        _video(facts, anew, sent, None, slate=True),
         _audio(facts, anew, sent, ending=",apad"),
     )
     return (
         *(ffmpeg, *QUIET, "-n", *_mapped(facts, tracks), "-t", f"{duration:.3f}"),
-        *(*FLV, f"file:{output}"),
+        *("-flush_packets", "1", *FLV, f"file:{output}"),
     )
 
 
@@ -136,24 +141,32 @@ def _video(
     handling: Handling,
     sent: MediaFacts,
     picture: MediaFacts | None,
-    ending: str = "",
+    *,
+    slate: bool = False,
 ) -> _Track | None:
     if sent.video is None:
         return None
+    numbered = _SLATE_PARAMETER_SETS if slate else 0
     shown = facts if facts.video is not None else picture
     if shown is None or shown.video is None:
         size, fps = f"{sent.video.width}x{sent.video.height}", rate(sent.video.fps)
         black = ("-f", "lavfi", "-i", f"color=black:size={size}:rate={fps}")
-        arguments = ("-pix_fmt", "yuv420p", *video_encoder(sent.video, at_once=True))
+        encoder = video_encoder(sent.video, at_once=True, parameter_sets=numbered)
+        arguments = ("-pix_fmt", "yuv420p", *encoder)
         return _Track(black, 0, arguments, endless=True)
     if handling.copies_video:
         return _Track((), shown.video.index, ("-c:v", "copy"))
     still = shown.picture
-    filtered = video_filter(shown.video, sent.video, still=still) + ("" if still else ending)
+    # A slate's picture stays when it is shorter than the sound.
+    ending = ",tpad=stop=-1:stop_mode=clone" if slate and not still else ""
+    filtered = video_filter(shown.video, sent.video, still=still) + ending
     return _Track(
         () if shown is facts else file_input(shown),
         shown.video.index,
-        ("-vf", filtered, *video_encoder(sent.video, at_once=still)),
+        (
+            *("-vf", filtered),
+            *video_encoder(sent.video, at_once=still, parameter_sets=numbered),
+        ),
         endless=still,
     )
 
@@ -164,17 +177,13 @@ def _audio(
     if sent.audio is None:
         return None
     if facts.audio is None:
-        layout = f"{sent.audio.channels}c" if sent.audio.channels > 2 else _layout(sent.audio)
+        layout = _LAYOUTS.get(sent.audio.channels, "stereo")
         silence = f"anullsrc=sample_rate={sent.audio.sample_rate}:channel_layout={layout}"
         return _Track(("-f", "lavfi", "-i", silence), 0, audio_encoder(sent.audio), endless=True)
     if handling.copies_audio:
         return _Track((), facts.audio.index, ("-c:a", "copy"))
     filtered = ("-af", f"{_AUDIO_FILTER}{ending}")
     return _Track((), facts.audio.index, (*filtered, *audio_encoder(sent.audio)))
-
-
-def _layout(audio: AudioFacts) -> str:
-    return "mono" if audio.channels == 1 else "stereo"
 
 
 def _mapped(facts: MediaFacts, tracks: tuple[_Track | None, ...]) -> tuple[str, ...]:

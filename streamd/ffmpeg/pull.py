@@ -242,6 +242,7 @@ def _reading(
         yield "allowed_media_types", "video" if attempt.audio == "none" else "video+audio"
         return
     yield "protocol_whitelist", protocols
+    yield "fflags", "+discardcorrupt"  # a piece of MPEG-TS ends everything otherwise
     yield "rw_timeout", _SILENT_SOURCE_US
     if scheme in ("rtmp", "rtmps"):
         yield "tcp_nodelay", "1"  # the handshake waits on delayed acknowledgements otherwise

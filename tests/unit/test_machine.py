@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from streamd import machine
-from streamd.machine import find_machine, find_rtmp_module
+from streamd.machine import ffprobe_of, find_machine, find_rtmp_module
 
 
 @pytest.fixture
@@ -71,3 +71,17 @@ def test_the_module_of_a_build_of_ones_own_is_found(tmp_path: Path) -> None:
 def test_what_cannot_be_executed_does_not_count(tmp_path: Path) -> None:
     _program(tmp_path / "bin/srs", 0o644)
     assert find_machine(str(tmp_path / "bin")).engines == {}
+
+
+def test_ffprobe_is_the_one_beside_ffmpeg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own, other = _program(tmp_path / "own/ffprobe"), _program(tmp_path / "path/ffprobe")
+    monkeypatch.setenv("PATH", str(tmp_path / "path"))
+    assert ffprobe_of(tmp_path / "own/ffmpeg") == own
+    assert ffprobe_of(tmp_path / "elsewhere/ffmpeg") == other
+
+
+def test_an_ffmpeg_without_ffprobe_has_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert ffprobe_of(tmp_path / "ffmpeg") is None
