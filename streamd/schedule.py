@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 
@@ -24,7 +24,7 @@ class DailyWindow:
         return any(begins <= now < ends for begins, ends in self._around(now))
 
     def next_change(self, now: datetime) -> datetime:
-        """Return when the window opens or closes next after `now` (aware)."""
+        """Return when, in UTC, the window opens or closes next after `now` (aware)."""
         moments = [moment for pair in self._around(now) for moment in pair if moment > now]
         return min(moments)
 
@@ -37,6 +37,6 @@ class DailyWindow:
             last = day if self.end > self.start else day + timedelta(days=1)
             # In UTC, as two times of one zone are compared by what the clocks show.
             yield (
-                datetime.combine(day, self.start, zone).astimezone(now.tzinfo),
-                datetime.combine(last, self.end, zone).astimezone(now.tzinfo),
+                datetime.combine(day, self.start, zone).astimezone(UTC),
+                datetime.combine(last, self.end, zone).astimezone(UTC),
             )

@@ -42,7 +42,7 @@ def check_sources(config: Config, source: Source, suggestions: Suggestions) -> I
         if stream.source is not None:
             yield from _source((*path, "source"), stream.source, source)
         ingest = full.get(names.ingest_name(names.full_name(name)))
-        if stream.fallback is not None and ingest is not None:
+        if stream.fallback is not None and stream.keys is not None and ingest is not None:
             yield source.error(
                 ("streams", ingest),
                 f"is where streams.{name} is published, as it has a fallback; rename one",
@@ -122,6 +122,8 @@ def pull_fault(url: str) -> str | None:
     try:
         port = parts.port
     except ValueError:
+        port = 0
+    if port == 0:
         return "has a port that is none; write a number from 1 to 65535"
     if parts.scheme == "srt" and port is None:
         return "names no port, and SRT has no usual one; write srt://HOST:PORT"

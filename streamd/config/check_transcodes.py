@@ -27,6 +27,11 @@ def check_transcodes(config: Config, source: Source, suggestions: Suggestions) -
         suggestions: for names that are not known.
     """
     full = {names.full_name(name): name for name in config.streams}
+    ingests = {
+        names.ingest_name(names.full_name(name)): name
+        for name, stream in config.streams.items()
+        if stream.fallback is not None and stream.keys is not None
+    }
     made: dict[str, str] = {}
     sources = _Readable(config, source)
     for name, transcode in config.transcodes.items():
@@ -37,6 +42,12 @@ def check_transcodes(config: Config, source: Source, suggestions: Suggestions) -
             yield source.error(
                 (*path, "to"),
                 f"is streams.{full[becomes]}, which others publish; remove that, or choose "
+                "another name",
+            )
+        if becomes in ingests:
+            yield source.error(
+                (*path, "to"),
+                f"is where streams.{ingests[becomes]} is published, as it has a fallback; choose "
                 "another name",
             )
         first = made.setdefault(becomes, name)

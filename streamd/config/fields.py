@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -81,7 +82,7 @@ def _bit_rate(value: object) -> int:
 
 def write_bit_rate(value: int) -> str:
     """Write a bit rate as in the file: `2500k`."""
-    return f"{value / 1_000:g}k"
+    return f"{Decimal(value) / 1_000:f}k"
 
 
 def _time_of_day(value: object) -> time:

@@ -32,7 +32,8 @@ class OwnServers:
     def played(self, url: str) -> str | None:
         """Return the `app/stream` that an address plays from here; None elsewhere."""
         try:
-            parts = urlsplit(url)
+            # In the stream id of SRT a `#` begins no fragment: `streamid=#!::r=live/x`.
+            parts = urlsplit(url, allow_fragments=False)
             host, port = parts.hostname or "", parts.port
         except ValueError:
             return None

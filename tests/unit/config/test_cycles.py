@@ -1,6 +1,7 @@
 """Loops of targets, and what only looks like one."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from streamd import names
 from streamd.config.addresses import fill
 from streamd.config.cycles import Feed, loops
+from tests.unit.config.loading import problems_of
 
 
 def feed(name: str, reads: str, published: str) -> Feed:
@@ -120,3 +122,110 @@ def _reachable(steps: dict[str, set[str]], start: str) -> set[str]:
             seen.add(stream)
             pending += steps[stream]
     return seen
+
+
+# Loops through every kind of thing that makes one stream of another, as a file says them.
+
+FILE = """\
+version: 1
+streams:
+  a: {keys: any}
+  shown: {keys: any, fallback: /srv/s.mp4}
+  pulled: {source: {url: 'rtmp://localhost/live/PULLED', backup_url: 'BACKUP'}}
+targets:
+  t: {stream: SENT, url: 'rtmp://localhost/TO'}
+transcodes:
+  p: {stream: READ, to: made, video: {bitrate: 1M}, enabled: ON}
+"""
+FAR = {
+    "PULLED": "far",
+    "BACKUP": "rtsp://h/x",
+    "SENT": "a",
+    "TO": "other/a",
+    "READ": "a",
+    "ON": "true",
+}
+
+
+def said_of(directory: Path, **changes: str) -> list[str]:
+    text = FILE
+    for name, value in {**FAR, **changes}.items():
+        text = text.replace(name, value)
+    return problems_of(directory, text, machine=None)
+
+
+def test_without_a_way_back_nothing_is_said(tmp_path: Path) -> None:
+    assert said_of(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "place", "way"),
+    [
+        (
+            {"READ": "a", "SENT": "made", "TO": "live/a"},
+            "config.yaml:7:26: targets.t.url",
+            "targets.t -> transcodes.p -> targets.t",
+        ),
+        (
+            {"SENT": "shown", "TO": "in/shown"},
+            "config.yaml:7:27: targets.t.url",
+            "targets.t -> streams.shown -> targets.t",
+        ),
+        (
+            {"READ": "shown", "SENT": "made", "TO": "in/shown"},
+            "config.yaml:7:26: targets.t.url",
+            "targets.t -> streams.shown -> transcodes.p -> targets.t",
+        ),
+        (
+            {"PULLED": "pulled"},
+            "config.yaml:5:26: streams.pulled.source.url",
+            "streams.pulled -> streams.pulled",
+        ),
+        (
+            {"PULLED": "made", "READ": "pulled"},
+            "config.yaml:9:27: transcodes.p.to",
+            "transcodes.p -> streams.pulled -> transcodes.p",
+        ),
+        (
+            {"PULLED": "made", "READ": "shown", "SENT": "pulled", "TO": "in/shown"},
+            "config.yaml:7:28: targets.t.url",
+            "targets.t -> streams.shown -> transcodes.p -> streams.pulled -> targets.t",
+        ),
+        # By another address of the same server, and by the backup.
+        (
+            {"BACKUP": "http://127.0.0.1:8080/live/made.flv", "READ": "pulled"},
+            "config.yaml:9:27: transcodes.p.to",
+            "transcodes.p -> streams.pulled -> transcodes.p",
+        ),
+        (
+            {
+                "BACKUP": "srt://localhost:10080?streamid=#!::r=live/made,m=request",
+                "READ": "pulled",
+            },
+            "config.yaml:9:27: transcodes.p.to",
+            "transcodes.p -> streams.pulled -> transcodes.p",
+        ),
+    ],
+)
+def test_a_loop_through_several_sections_is_named_whole(
+    tmp_path: Path, changes: dict[str, str], place: str, way: str
+) -> None:
+    assert said_of(tmp_path, **changes) == [
+        f"{place}: feeds itself without end: {way}; let one of them publish another stream, or "
+        "elsewhere"
+    ]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        # What is disabled feeds nothing.
+        {"ON": "false", "SENT": "made", "TO": "live/a"},
+        # What comes to the name that people watch is refused, and goes nowhere.
+        {"SENT": "a", "TO": "live/shown", "READ": "shown"},
+        {"PULLED": "made", "READ": "a"},
+        {"BACKUP": "http://127.0.0.1:8081/live/made.flv", "READ": "pulled"},
+    ],
+)
+def test_what_only_looks_like_a_loop_is_none(tmp_path: Path, changes: dict[str, str]) -> None:
+    assert said_of(tmp_path, **changes) == []

@@ -1,6 +1,6 @@
 """The types of single fields."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from streamd.config import fields
-from streamd.config.fields import write_duration, write_percentage
+from streamd.config.fields import write_bit_rate, write_duration, write_percentage
 from streamd.config.models import Hls, Key, Server
 
 
@@ -38,6 +38,17 @@ from streamd.config.models import Hls, Key, Server
         (fields.PublishKeys, "any", "any"),
         (fields.PublishKeys, ["any", "studio"], ("any", "studio")),
         (bool, "true", True),  # as a reference gives it
+        (fields.BitRate, "8k", 8_000),
+        (fields.BitRate, "2500k", 2_500_000),
+        (fields.BitRate, "2.5M", 2_500_000),
+        (fields.BitRate, "200M", 200_000_000),
+        (fields.BitRate, " 128k ", 128_000),
+        (fields.TimeOfDay, "18:00", time(18)),
+        (fields.TimeOfDay, "7:05", time(7, 5)),
+        (fields.TimeOfDay, "23:59:59", time(23, 59, 59)),
+        (fields.TimeOfDay, "00:00", time(0)),
+        (fields.TimeZone, "UTC", "UTC"),
+        (fields.TimeZone, "Europe/Berlin", "Europe/Berlin"),
     ],
 )
 def test_a_value_is_taken(kind: Any, written: object, value: object) -> None:
@@ -87,6 +98,31 @@ def test_a_value_is_taken(kind: Any, written: object, value: object) -> None:
         (fields.Timestamp, "0001-01-01T00:00:00+02:00"),
         (fields.PublishKeys, "studio"),
         (fields.PublishKeys, ["Studio"]),
+        (fields.BitRate, 2_500_000),
+        (fields.BitRate, "2500"),
+        (fields.BitRate, "2500K"),
+        (fields.BitRate, "2,5M"),
+        (fields.BitRate, "-1M"),
+        (fields.BitRate, "7.999k"),
+        (fields.BitRate, "200.1M"),
+        (fields.BitRate, "9999999M"),
+        (fields.BitRate, "٣M"),
+        (fields.TimeOfDay, "24:00"),
+        (fields.TimeOfDay, "18:60"),
+        (fields.TimeOfDay, "18:00:60"),
+        (fields.TimeOfDay, "18"),
+        (fields.TimeOfDay, "6pm"),
+        (fields.TimeOfDay, "18:0"),
+        (fields.TimeOfDay, "18:00Z"),
+        (fields.TimeOfDay, "18:3٢"),
+        (fields.TimeOfDay, 1080),
+        (fields.TimeZone, ""),
+        (fields.TimeZone, "Europe"),
+        (fields.TimeZone, "Europe/Atlantis"),
+        (fields.TimeZone, "../etc/passwd"),
+        (fields.TimeZone, "/etc/localtime"),
+        (fields.TimeZone, "a\0b"),
+        (fields.TimeZone, 2),
     ],
 )
 def test_a_value_is_refused(kind: Any, written: object) -> None:
@@ -111,3 +147,40 @@ def test_a_duration_is_written_as_it_is_read(milliseconds: int) -> None:
 
 def test_a_percentage_is_written_as_in_the_file() -> None:
     assert [write_percentage(share) for share in (0.5, 1.0, 0.005)] == ["50%", "100%", "0.5%"]
+
+
+@given(st.integers(8_000, 200_000_000))
+def test_a_bit_rate_is_written_as_it_is_read(bits: int) -> None:
+    assert TypeAdapter(fields.BitRate).validate_python(write_bit_rate(bits)) == bits
+
+
+def test_a_bit_rate_is_written_in_thousands() -> None:
+    assert [write_bit_rate(bits) for bits in (8_000, 2_500_000, 200_000_000)] == [
+        *("8k", "2500k", "200000k"),
+    ]
+
+
+@given(st.times().map(lambda each: each.replace(microsecond=0)))
+def test_a_time_of_day_is_written_as_it_is_read(moment: time) -> None:
+    kind = TypeAdapter[time](fields.TimeOfDay)
+    assert kind.validate_python(kind.dump_python(moment, mode="json")) == moment
+
+
+@pytest.mark.parametrize(
+    ("kind", "written", "message"),
+    [
+        (fields.BitRate, "fast", "is not a bit rate; write for example 128k or 2.5M"),
+        (fields.BitRate, "1k", "is out of range; write a bit rate from 8k to 200M"),
+        (fields.TimeOfDay, "noon", "is not a time of day; write for example 18:00 or 18:00:30"),
+        (fields.TimeOfDay, "25:00", "is not a time of day; write one from 00:00 to 23:59:59"),
+        (
+            fields.TimeZone,
+            "Berlin",
+            "is not a time zone that this machine knows; write a name such as Europe/Berlin",
+        ),
+    ],
+)
+def test_a_refusal_says_what_to_write(kind: Any, written: str, message: str) -> None:
+    with pytest.raises(ValidationError) as error:
+        TypeAdapter(kind).validate_python(written)
+    assert message in str(error.value)
