@@ -1,7 +1,7 @@
 """Tell whether an FFmpeg encodes more slowly than its input comes. Pure."""
 
 from streamd.ffmpeg.track import Track
-from streamd.observe import INPUT_ALIVE_S, Flow
+from streamd.observe import Flow
 
 SLOW_FOR_S = 10.0
 """A publisher's hiccup slows the output for shorter than this, a machine that cannot keep up
@@ -21,5 +21,4 @@ def falls_behind(track: Track | None, flow: Flow | None, now: float) -> bool:
     """
     if track is None or track.slow_since is None or flow is None:
         return False
-    goes_on = now - flow.advanced_at <= INPUT_ALIVE_S
-    return goes_on and now - max(track.slow_since, flow.resumed_at) >= SLOW_FOR_S
+    return flow.goes_on(now) and now - max(track.slow_since, flow.resumed_at) >= SLOW_FOR_S

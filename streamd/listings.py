@@ -153,7 +153,7 @@ class Listings:
         else:
             # One that ended meanwhile has a newer, empty listing.
             if asked_at >= self.latest.get(name, Listing(0.0)).asked_at:
-                self.latest[name] = Listing(asked_at, streams)
+                self.latest[name] = Listing(asked_at, streams, engine.counter_s)
             self.errors.pop(name, None)
             self._silent_since.pop(name, None)
             self._tell()

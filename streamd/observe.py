@@ -20,22 +20,38 @@ STALL_S = 5.0
 CONNECT_S = 30.0
 """A start that has sent nothing for so long, with a live input, has stalled."""
 
-INPUT_LAG_S = 3.6
-"""An input that stops may seem to go on for so long, because SRS counts its bytes every 3 s."""
+DELIVERY_S = 2.0
+"""What came in shows in an FFmpeg's reports after so long at the latest, unless it has stalled.
 
-SILENCE_S = 3.3
-"""A counter that stood still over listings of so long is a publisher that sent nothing."""
+It reports every second, and a second is to spare.
+"""
+
+HELD_BACK_S = 0.6
+"""An FFmpeg whose input stops keeps the last of it, up to so much, until more comes."""
+
+SILENCE_S = 1.0
+"""A counter that stood still so much longer than it may is a publisher that sent nothing."""
 
 INPUT_ALIVE_S = 8.0
-"""An input counts as live when it advanced within this time: twice what its counter may lag."""
+"""An input counts as live when it was seen to advance within this time.
+
+It is more than twice what the slowest counter takes, and longer than from listing to listing.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A server's own list of its streams, and the monotonic time at which it was asked for."""
+    """A server's own list of its streams.
+
+    Attributes:
+        asked_at: the monotonic time at which it was asked for.
+        streams: that are published.
+        counter_s: how old the counts of bytes in it may be; see `MediaEngine.counter_s`.
+    """
 
     asked_at: float
     streams: Sequence[LiveStream] = ()
+    counter_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,51 +124,83 @@ def _may_come(admission: Admission, listing: Listing | None) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Flow:
-    """How far a stream's input came, and the time (monotonic) after which that last advanced.
+class Advance:
+    """Media that came in, after one moment and before another (monotonic).
 
-    An advance lies somewhere between two listings; `advanced_at` is the earlier one and `seen_at`
-    the later. `resumed_at` is when it last went on after a silence. Both begin at -infinity.
+    A server counts it some time after it came, and is asked some time after that.
+    """
+
+    after: float
+    seen_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """How far a stream's input came.
+
+    Attributes:
+        bytes_in: counted so far.
+        listed_at: when that was asked for.
+        still_since: since when it has been counted so.
+        advances: the latest, oldest first.
+        resumed_at: when it was last seen to go on after a silence; -infinity before the first.
     """
 
     bytes_in: int
-    advanced_at: float = -math.inf
-    listed_at: float = 0.0
-    seen_at: float = 0.0
+    listed_at: float
+    still_since: float
+    advances: tuple[Advance, ...] = ()
     resumed_at: float = -math.inf
+
+    def goes_on(self, now: float) -> bool:
+        """Tell whether media has come in lately."""
+        return bool(self.advances) and now - self.advances[-1].seen_at <= INPUT_ALIVE_S
+
+    def seen_after(self, moment: float) -> float | None:
+        """Return when media was first seen to have come in after a moment, None if never.
+
+        What came long ago is forgotten, so that this may be some later media.
+        """
+        return next((each.seen_at for each in self.advances if each.after >= moment), None)
 
 
 def flows(
     before: Mapping[tuple[str, str], Flow], listings: Mapping[str, Listing]
 ) -> dict[tuple[str, str], Flow]:
     """Return each publisher's `Flow`, by (server, client id), after new listings."""
-    after: dict[tuple[str, str], Flow] = {}
-    for server, listing in listings.items():
-        for stream in listing.streams:
-            key = (server, stream.client_id)
-            last = before.get(key)
-            if last is not None and listing.asked_at <= last.listed_at:
-                after[key] = last
-            elif last is None:
-                after[key] = Flow(
-                    stream.bytes_in, listed_at=listing.asked_at, seen_at=listing.asked_at
-                )
-            elif stream.bytes_in <= last.bytes_in:
-                after[key] = replace(last, bytes_in=stream.bytes_in, listed_at=listing.asked_at)
-            else:
-                was_silent = last.listed_at - last.seen_at > SILENCE_S
-                after[key] = Flow(
-                    stream.bytes_in,
-                    advanced_at=last.listed_at,
-                    listed_at=listing.asked_at,
-                    seen_at=listing.asked_at,
-                    resumed_at=listing.asked_at if was_silent else last.resumed_at,
-                )
-    return after
+    return {
+        (server, stream.client_id): _flow(
+            before.get((server, stream.client_id)), stream.bytes_in, listing
+        )
+        for server, listing in listings.items()
+        for stream in listing.streams
+    }
+
+
+def _flow(last: Flow | None, bytes_in: int, listing: Listing) -> Flow:
+    now = listing.asked_at
+    if last is None:
+        return Flow(bytes_in, now, now)
+    if now <= last.listed_at:
+        return last
+    if bytes_in <= last.bytes_in:
+        return replace(last, bytes_in=bytes_in, listed_at=now)
+    advance = Advance(last.listed_at - listing.counter_s, now)
+    was_silent = last.listed_at - last.still_since > listing.counter_s + SILENCE_S
+    return Flow(
+        bytes_in,
+        listed_at=now,
+        still_since=now,
+        advances=(*(a for a in last.advances if now - a.seen_at < INPUT_ALIVE_S), advance),
+        resumed_at=now if was_silent else last.resumed_at,
+    )
 
 
 def is_stalled(started_at: float, advanced_at: float | None, flow: Flow | None, now: float) -> bool:
     """Tell whether a process has stalled, all times monotonic.
+
+    It has when its media stands still, although more of its input came in, and long enough ago to
+    have been sent on.
 
     Args:
         started_at: when the process was first seen.
@@ -160,10 +208,12 @@ def is_stalled(started_at: float, advanced_at: float | None, flow: Flow | None, 
         flow: its input; None while unknown, which is never a stall.
         now: the time.
     """
-    if flow is None or now - flow.advanced_at > INPUT_ALIVE_S:
+    if flow is None or not flow.goes_on(now):
         return False
     if advanced_at is None:
         return now - max(started_at, flow.resumed_at) >= CONNECT_S
-    went_on = flow.advanced_at - advanced_at >= INPUT_LAG_S
+    came_at = flow.seen_after(advanced_at + HELD_BACK_S)
+    if came_at is None or now - came_at < DELIVERY_S:
+        return False
     # After a silence of its publisher a target gets the time anew.
-    return went_on and now - max(advanced_at, flow.resumed_at) >= STALL_S
+    return now - max(advanced_at, flow.resumed_at) >= STALL_S

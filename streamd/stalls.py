@@ -92,7 +92,9 @@ class Stalls:
         return Heed(connecting, suspicious)
 
     def stalled(self, observed: Observed, jobs: Mapping[str, Job], now: float) -> frozenset[str]:
-        """Return the names of the processes that hang."""
+        """Return the names of the processes that hang, by every report up to now."""
+        if self.progress is not None:
+            self.progress.drain(now)
         servers = (
             process.name
             for process in observed.processes.values()

@@ -49,8 +49,8 @@ class LiveStream:
     Attributes:
         name: `app/stream` as the server knows it.
         client_id: the publisher's connection.
-        bytes_in: received so far; a freeze is when it stops advancing. A live stream of SRS
-            advances once in 3 s, one of nginx-rtmp with every packet.
+        bytes_in: received so far, counted every `MediaEngine.counter_s`; a freeze is when it
+            stops advancing.
         kbps: received over about the last 10 s, kilobits per second; 0 until it is known.
         viewers: players, without those on this machine, which streamd's own FFmpegs are. Who
             watches by HLS is not counted.
@@ -101,9 +101,16 @@ class HookAnswer:
 
 
 class MediaEngine(Protocol):
-    """One kind of media server. An instance drives one server; effects raise EngineError."""
+    """One kind of media server. An instance drives one server; effects raise EngineError.
+
+    Attributes:
+        name: of the engine.
+        counter_s: how often the server counts what it has received, in seconds; so old may be
+            what it tells of it.
+    """
 
     name: str
+    counter_s: float
 
     def render(self) -> RenderedServer:
         """Return the server's files and argv. Pure; every value is escaped or refused."""

@@ -40,6 +40,7 @@ class NginxRtmpEngine(LocalServer):
     """
 
     name: str = "nginx-rtmp"
+    counter_s = 0.1
     title = "nginx"
     advice = "install it (Debian and Ubuntu: apt install libnginx-mod-rtmp)"
 

@@ -53,6 +53,7 @@ class SrsEngine(LocalServer):
     """
 
     name: str = "srs"
+    counter_s = 3.0
     title = "SRS"
     advice = "install SRS (https://ossrs.io), or name its path in `binary`"
 

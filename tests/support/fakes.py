@@ -211,6 +211,7 @@ class FakeEngine:
     """A MediaEngine in memory."""
 
     name = "srs"
+    counter_s = 0.0
 
     def __init__(self, spec: ServerSpec, server: FakeServer, engines: FakeEngines) -> None:
         self.spec = spec

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamd import listings as module
+from streamd.desired import EngineName
 from streamd.engines.base import LiveStream
+from streamd.engines.nginx_rtmp import NginxRtmpEngine
+from streamd.engines.srs import SrsEngine
 from streamd.listings import Listings
 from streamd.observe import Flow, Listing, flows, is_stalled
 from streamd.stalls import SUSPICIOUS_AFTER_S
@@ -320,47 +323,93 @@ async def test_a_shorter_pace_holds_at_once(
 # What listings say of an input
 
 
-def stalls(
-    *, silent: tuple[float, float] = (0.0, 0.0), stuck_from: float = 1e9, step_s: float
-) -> list[float]:
-    """Play a publisher with a silence, and return at which seconds its target counts as stalled.
+@dataclass(frozen=True)
+class Course:
+    """What happens in 40 s of one publisher and its target.
 
-    Args:
+    Attributes:
+        counter_s, counted_at: how often the server counts its bytes, and when first.
+        reported_at: when the target first reports, which it does every second.
+        latency_s: how long the target takes to send on what came in.
+        listed_at: when the server is first asked.
+        watched: the server is asked often all the time, for the sake of another target.
         silent: from when to when the publisher sends nothing.
         stuck_from: when the target stops sending on.
-        step_s: how often the server counts its bytes.
     """
-    flow: dict[tuple[str, str], Flow] = {}
-    stalled, advanced_at, asked_at, out = [], None, -100.0, 0.0
-    for tenth in range(400):
-        now = tenth / 10
-        if tenth % 10 == 7 and (came := _came(min(now, stuck_from), silent)) > out:
-            out, advanced_at = came, now
-        suspicious = advanced_at is not None and now - advanced_at >= SUSPICIOUS_AFTER_S
-        if now - asked_at >= (module.SUSPICIOUS_S if suspicious else module.IDLE_S):
-            asked_at = now
-            counted = int(1000 * _came(now // step_s * step_s, silent))
-            flow = flows(flow, {"main": Listing(now, (LiveStream("live/a", "c1", counted, 0, 0),))})
-        if is_stalled(0.0, advanced_at, flow.get(("main", "c1")), now):
-            stalled.append(now)
-    return stalled
+
+    counter_s: float
+    counted_at: float
+    reported_at: float
+    latency_s: float
+    listed_at: float
+    watched: bool
+    silent: tuple[float, float] = (0.0, 0.0)
+    stuck_from: float = 1e9
+
+    def came(self, now: float) -> float:
+        """Return how many seconds of media came."""
+        begin, end = self.silent
+        return max(0.0, min(now, begin) + max(0.0, now - end))
+
+    def counted(self, now: float) -> int:
+        """Return how many bytes the server says that it got."""
+        counts = (now - self.counted_at) // self.counter_s
+        return int(1000 * self.came(self.counted_at + counts * self.counter_s))
+
+    def stalled_at(self) -> list[float]:
+        """Return at which seconds the target counts as stalled."""
+        flow: dict[tuple[str, str], Flow] = {}
+        stalled, advanced_at, out = [], None, 0.0
+        list_at, report_at = self.listed_at, self.reported_at
+        for tenth in range(400):
+            now = tenth / 10
+            if now >= report_at:
+                report_at += 1
+                sent = self.came(min(now - self.latency_s, self.stuck_from))
+                if sent > out:
+                    out, advanced_at = sent, now
+            silent_s = 0.0 if advanced_at is None else now - advanced_at
+            if silent_s >= SUSPICIOUS_AFTER_S or self.watched:
+                list_at = min(list_at, now + module.SUSPICIOUS_S)
+            if now >= list_at:
+                list_at = now + module.IDLE_S
+                stream = LiveStream("live/a", "c1", self.counted(now), 0, 0)
+                flow = flows(flow, {"main": Listing(now, (stream,), self.counter_s)})
+            if is_stalled(0.0, advanced_at, flow.get(("main", "c1")), now):
+                stalled.append(now)
+        return stalled
 
 
-def _came(now: float, silent: tuple[float, float]) -> float:
-    """Return how many seconds of media came."""
-    begin, end = silent
-    return min(now, begin) + max(0.0, now - end)
+def courses(engine: EngineName, **fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Course]:
+    counter_s = SrsEngine.counter_s if engine == "srs" else NginxRtmpEngine.counter_s
+    return st.builds(
+        Course,
+        counter_s=st.just(counter_s),
+        counted_at=st.floats(0, counter_s),
+        reported_at=st.floats(0, 1),
+        latency_s=st.floats(0, 0.5),
+        listed_at=st.floats(0, module.IDLE_S),
+        watched=st.booleans(),
+        **fixed,
+    )
 
 
-@pytest.mark.parametrize("step_s", [0.1, 3.0], ids=["nginx-rtmp", "srs"])
-@given(begin=st.floats(8, 14), lasts=st.floats(0, 15))
-def test_a_silence_of_the_publisher_is_no_stall(step_s: float, begin: float, lasts: float) -> None:
-    assert stalls(silent=(begin, begin + lasts), step_s=step_s) == []
+@pytest.mark.parametrize("engine", ["srs", "nginx-rtmp"])
+@given(data=st.data())
+def test_a_silence_of_the_publisher_is_no_stall(engine: EngineName, data: st.DataObject) -> None:
+    silences = st.builds(
+        lambda begin, lasts: (begin, begin + lasts), st.floats(8, 14), st.floats(0, 15)
+    )
+    course = data.draw(courses(engine, silent=silences))
+    assert course.stalled_at() == []
 
 
-@pytest.mark.parametrize("step_s", [0.1, 3.0], ids=["nginx-rtmp", "srs"])
-@given(stuck_from=st.floats(8, 14))
-def test_a_stuck_target_is_found_within_a_few_seconds(step_s: float, stuck_from: float) -> None:
-    found = stalls(stuck_from=stuck_from, step_s=step_s)
+@pytest.mark.parametrize(("engine", "within_s"), [("srs", 11), ("nginx-rtmp", 7)])
+@given(data=st.data())
+def test_a_stuck_target_is_found_within_a_few_seconds(
+    engine: EngineName, within_s: float, data: st.DataObject
+) -> None:
+    course = data.draw(courses(engine, stuck_from=st.floats(8, 14)))
+    found = course.stalled_at()
     assert found
-    assert found[0] <= stuck_from + 12
+    assert course.stuck_from < found[0] <= course.stuck_from + within_s

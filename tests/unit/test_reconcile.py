@@ -409,7 +409,8 @@ async def test_a_target_that_sends_nothing_while_its_input_goes_on_is_started_an
     core: Core, listed_often: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(observe, "STALL_S", 0.2)
-    monkeypatch.setattr(observe, "INPUT_LAG_S", 0.1)
+    monkeypatch.setattr(observe, "DELIVERY_S", 0.1)
+    monkeypatch.setattr(observe, "HELD_BACK_S", 0.1)
     await live(core)
     core.report("target.out", 1_000_000)
     await wait_until(lambda: core.heard("target.out"), 10)
@@ -426,7 +427,8 @@ async def test_a_target_whose_input_stands_still_is_left_alone(
     core: Core, listed_often: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(observe, "STALL_S", 0.0)
-    monkeypatch.setattr(observe, "INPUT_LAG_S", 0.0)
+    monkeypatch.setattr(observe, "DELIVERY_S", 0.0)
+    monkeypatch.setattr(observe, "HELD_BACK_S", 0.0)
     await live(core)
     core.report("target.out", 1_000_000)
     await wait_until(lambda: core.heard("target.out"), 10)

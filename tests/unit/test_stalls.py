@@ -75,7 +75,7 @@ def test_a_job_that_was_heard_and_falls_silent_is_suspicious(core: Core, stalls:
 
 def test_it_stalls_when_its_input_goes_on_without_it(core: Core, stalls: Stalls) -> None:
     reported(core, stalls, 1_000_000, 1.0)
-    input_goes_on(stalls, 1.0, 6.0, 11.0)
+    input_goes_on(stalls, 1.0, 4.0, 8.0, 11.0)
     assert stalls.stalled(observed(), JOBS, 11.0) == {"target.out"}
     assert stalls.stalled(observed(publisher=False), JOBS, 11.0) == frozenset()
     assert stalls.stalled(observed("stopping"), JOBS, 11.0) == frozenset()
