@@ -34,6 +34,7 @@ Requires=basic.target
 After=basic.target
 AllowIsolate=yes
 """
+_CAPABILITIES = {"CAP_SYS_ADMIN": 21, "CAP_NET_ADMIN": 12}  # to mount, and to raise a loopback
 _DEVELOPMENT = ("mypy*", "ruff*", "hypothesis*", "coverage*", "*pytest*", "grimp*", "__pycache__")
 
 
@@ -41,6 +42,9 @@ def missing() -> str | None:
     """Return why no systemd can be booted here; None when one can."""
     if os.geteuid() != 0:
         return "needs root"
+    lacking = [name for name, bit in _CAPABILITIES.items() if not _effective() >> bit & 1]
+    if lacking:
+        return f"needs {', '.join(lacking)}, which this container withholds from root"
     for program in ("systemd-nspawn", "nsenter", "mount"):
         if shutil.which(program) is None:
             return f"needs {program}"
@@ -50,6 +54,15 @@ def missing() -> str | None:
     if subprocess.run([_PYTHON, "-c", version], check=False).returncode != 0:
         return f"needs {_PYTHON} of the version that the tests run on"
     return None
+
+
+def _effective() -> int:
+    (line,) = (
+        line
+        for line in Path("/proc/self/status").read_text().splitlines()
+        if line.startswith("CapEff:")
+    )
+    return int(line.split()[1], 16)
 
 
 def _version() -> tuple[int, int]:
@@ -147,7 +160,8 @@ def _install(root: Path) -> None:
     (libraries,) = (prefix / "lib").glob("python3.*/site-packages")
     package = Path(streamd.__file__).parent
     ignored = shutil.ignore_patterns(*_DEVELOPMENT)
-    for source in map(Path, site.getsitepackages()):
+    # Debian's Python names directories that need not be there.
+    for source in filter(Path.is_dir, map(Path, site.getsitepackages())):
         shutil.copytree(source, libraries, ignore=ignored, dirs_exist_ok=True)
     for path in libraries.glob("_*streamd*.pth"):
         path.unlink()
