@@ -19,8 +19,8 @@ from aiohttp import web
 
 from streamd.auth.decide import Allowed, Decision, Refused
 from streamd.auth.slowdown import Slowdown
-from streamd.engines.base import HookAnswer, HookRequest, LiveStream
-from streamd.engines.ports import OpenPort, explained
+from streamd.engines.base import HookAnswer, HookRequest, LiveStream, OpenPort
+from streamd.engines.ports import explained
 from streamd.errors import EngineError, SettingsError
 from streamd.observed import Publisher
 from streamd.status.snapshot import Refusal

@@ -9,13 +9,8 @@ from streamd.config.fields import write_duration
 from streamd.config.models import Config, Server
 from streamd.config.source import Source
 from streamd.desired import EngineName, listen_of
+from streamd.engines.capabilities import lacking
 from streamd.errors import Problem
-
-# What an engine cannot open, of the fields of `listen`.
-LACKING: Mapping[EngineName, Mapping[str, str]] = {
-    "srs": {},
-    "nginx-rtmp": {"srt": "SRT", "webrtc": "WebRTC"},
-}
 
 _EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 - compared with, never listened on
 _LOOPBACK = "127.0.0.1"
@@ -129,12 +124,12 @@ def _listen(
             (*path, "webrtc"),
             "needs `http` too, where WebRTC clients connect first; add for example `http: 8080`",
         )
-    for kind, title in LACKING[engine].items() if engine else ():
-        if getattr(server.listen, kind) is not None:
+    for kind, title in lacking(engine).items() if engine else ():
+        if getattr(server.listen, kind, None) is not None:
             cause = ", which `auto` found here," if server.engine == "auto" else ""
             yield source.error(
                 (*path, kind),
-                f"the engine nginx-rtmp{cause} has no {title}; remove this port, or use SRS",
+                f"the engine {engine}{cause} has no {title}; remove this port, or use SRS",
             )
 
 

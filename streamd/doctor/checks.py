@@ -15,8 +15,8 @@ from streamd.doctor.connect import reach_all
 from streamd.doctor.context import Context, look
 from streamd.doctor.finding import AS_ROOT, Finding, Report, error, ok, split_advice, unknown
 from streamd.doctor.ports import PortState
-from streamd.engines.base import MediaEngine, ServerSecrets
-from streamd.engines.ports import OpenPort, bind_error, holder_of
+from streamd.engines.base import MediaEngine, OpenPort, ServerSecrets
+from streamd.engines.ports import bind_error, holder_of
 from streamd.engines.select import make_engine
 from streamd.errors import EngineError, FFmpegError, StreamdError
 from streamd.machine import find_ffprobe, find_machine, find_rtmp_module

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from streamd.config.addresses import progress_address, split_address
 from streamd.config.models import Daemon
 from streamd.doctor.finding import AS_ROOT, Finding, error, ok, split_advice, unknown
-from streamd.engines.ports import Holder, OpenPort, explained
+from streamd.engines.base import OpenPort
+from streamd.engines.ports import Holder, explained
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
-from streamd.engines.ports import OpenPort
-
 
 @dataclass(frozen=True, slots=True)
 class ServerSecrets:
@@ -98,6 +96,23 @@ class HookAnswer:
     status: int
     body: str
     content_type: str = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenPort:
+    """A port that a server opens.
+
+    Attributes:
+        field: its name in `listen`.
+        number: the port.
+        speaks: what is spoken there; `udp` stands for SRT and WebRTC.
+        host: the address it listens at; 0.0.0.0 is every one.
+    """
+
+    field: str
+    number: int
+    speaks: Literal["rtmp", "http", "udp"]
+    host: str = "0.0.0.0"  # noqa: S104 - media servers serve everybody
 
 
 class MediaEngine(Protocol):

@@ -9,10 +9,9 @@ from pathlib import Path
 
 from streamd.desired import ServerSpec
 from streamd.engines import ports
-from streamd.engines.base import RenderedServer, ServerSecrets
+from streamd.engines.base import OpenPort, RenderedServer, ServerSecrets
 from streamd.engines.commands import executable, run
 from streamd.engines.hls_files import remove_expired
-from streamd.engines.ports import OpenPort
 from streamd.engines.rendered import checked_copy, make_directories, write_files
 from streamd.errors import EngineError
 from streamd.redact import Redactor

@@ -16,6 +16,7 @@ from streamd.engines.base import (
     HookAnswer,
     HookRequest,
     LiveStream,
+    OpenPort,
     RenderedServer,
     ServerSecrets,
 )
@@ -23,7 +24,6 @@ from streamd.engines.local import LocalServer
 from streamd.engines.nginx_rtmp_api import NginxRtmpApi
 from streamd.engines.nginx_rtmp_config import render_config
 from streamd.engines.nginx_rtmp_hooks import answer_nginx_rtmp, parse_nginx_rtmp_hook
-from streamd.engines.ports import OpenPort
 from streamd.engines.rates import Rates
 from streamd.errors import EngineError
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from streamd.engines.base import OpenPort
 from streamd.errors import EngineError
 
 PROBE_TIMEOUT_S = 2.0
@@ -18,23 +19,6 @@ _RTMP_HELLO = b"\x03" + bytes(1536)
 _HTTP_HELLO = b"HEAD / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
 _LISTENING = "0A"  # the state of a listening TCP socket in /proc/net/tcp; UDP sockets have 07
-
-
-@dataclass(frozen=True, slots=True)
-class OpenPort:
-    """A port that a server opens.
-
-    Attributes:
-        field: its name in `listen`.
-        number: the port.
-        speaks: what is spoken there; `udp` stands for SRT and WebRTC.
-        host: the address it listens at; 0.0.0.0 is every one.
-    """
-
-    field: str
-    number: int
-    speaks: Literal["rtmp", "http", "udp"]
-    host: str = "0.0.0.0"  # noqa: S104 - media servers serve everybody
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,11 +22,11 @@ from streamd.engines.base import (
     HookAnswer,
     HookRequest,
     LiveStream,
+    OpenPort,
     RenderedServer,
     ServerSecrets,
 )
 from streamd.engines.local import LocalServer
-from streamd.engines.ports import OpenPort
 from streamd.engines.rates import Rates
 from streamd.engines.srs_api import SrsApi
 from streamd.engines.srs_config import api_endpoint, render_config, rtmp_endpoint

@@ -14,7 +14,8 @@ import structlog
 from aiohttp import web
 
 from streamd.config.addresses import split_address
-from streamd.engines.ports import OpenPort, explained
+from streamd.engines.base import OpenPort
+from streamd.engines.ports import explained
 from streamd.errors import SettingsError
 from streamd.status import metrics
 from streamd.status.page import CONTENT_SECURITY_POLICY, page

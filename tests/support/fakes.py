@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from streamd.desired import ServerSpec, restart_identity
-from streamd.engines.base import HookAnswer, HookRequest, LiveStream, RenderedServer
-from streamd.engines.ports import OpenPort
+from streamd.engines.base import HookAnswer, HookRequest, LiveStream, OpenPort, RenderedServer
 from streamd.errors import EngineError, SupervisorError
 from streamd.observed import ObservedProcess
 from streamd.supervision.process import ProcessSpec

@@ -6,7 +6,8 @@ import pytest
 from streamd.config.models import Daemon
 from streamd.doctor.finding import Finding
 from streamd.doctor.ports import PortState, daemon_ports, judge
-from streamd.engines.ports import Holder, OpenPort
+from streamd.engines.base import OpenPort
+from streamd.engines.ports import Holder
 
 FREE = PortState("servers.main.listen.rtmp", OpenPort("rtmp", 1935, "rtmp"))
 TAKEN = replace(FREE, failure=OSError(errno.EADDRINUSE, "in use"))

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from streamd.engines.ports import OpenPort, check_free, is_served
+from streamd.engines.base import OpenPort
+from streamd.engines.ports import check_free, is_served
 from streamd.errors import EngineError
 from tests.support.ports import free_port
 
