@@ -193,8 +193,10 @@ def _default(field: FieldInfo, annotation: Any) -> str:
     if field.is_required():
         return "required"
     default = field.get_default(call_default_factory=True, validated_data={})
-    if default is None or isinstance(default, (Model, dict, tuple)):
+    if default is None or isinstance(default, (Model, dict)):
         return ""
+    if isinstance(default, tuple):
+        return ", ".join(f"`{each}`" for each in default)
     if isinstance(default, bool):
         return f"`{str(default).lower()}`"
     if isinstance(default, timedelta):
