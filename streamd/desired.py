@@ -7,7 +7,7 @@ the facts about the machine that the caller gathered (`Machine`).
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -217,9 +217,9 @@ def identity(value: "DataclassInstance") -> str:
     can tell what it may keep. It digests meaning and not an argv, so that a release of streamd
     that builds an argv differently leaves what is on air alone. A field that has its default is
     left out: a release that adds one, with a default that means what was before, changes no
-    identity either.
+    identity either. Both holds for the dataclasses within it too.
     """
-    return _digest([(type(value).__name__, dict(_meaning(value)))])
+    return _digest([_named_meaning(value)])
 
 
 def _meaning(
@@ -231,9 +231,20 @@ def _meaning(
             yield each.name, found
 
 
+def _named_meaning(value: "DataclassInstance") -> tuple[str, dict[str, object]]:
+    return type(value).__name__, dict(_meaning(value))
+
+
 def _digest(parts: Iterable[tuple[str, object]]) -> str:
-    text = json.dumps(sorted(parts), sort_keys=True, default=str)
+    text = json.dumps(sorted(parts), sort_keys=True, default=_as_json)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _as_json(value: object) -> object:
+    # A `repr` would leave out what is secret, and that differs first.
+    if is_dataclass(value) and not isinstance(value, type):
+        return _named_meaning(value)
+    return str(value)
 
 
 RELOADABLE_FIELDS: Mapping[EngineName, frozenset[str]] = {

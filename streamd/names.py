@@ -48,7 +48,8 @@ def ingest_name(stream: str) -> str:
 
     One of another app keeps that: `lot/x` at `in/lot/x`.
     """
-    return f"{INGEST_APP}/{stream.removeprefix(f'{DEFAULT_APP}/')}"
+    app, name = split(stream)
+    return f"{INGEST_APP}/{name if app == DEFAULT_APP else stream}"
 
 
 def has_wildcard(pattern: str) -> bool:

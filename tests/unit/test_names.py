@@ -101,3 +101,37 @@ def common_streams(one: str, other: str) -> list[str]:
         choices = [first, second, head + middle + tail]
         made = [[*before, choice] for before in made for choice in choices if "*" not in choice]
     return ["/".join(parts[1:]) for parts in made]
+
+
+@pytest.mark.parametrize(
+    ("stream", "ingest"),
+    [
+        ("live/x", "in/x"),
+        ("lot/x", "in/lot/x"),
+        ("in/x", "in/in/x"),
+        ("live/a/b", "in/live/a/b"),
+        ("lives/x", "in/lives/x"),
+    ],
+)
+def test_a_stream_with_a_fallback_is_published_under_an_app_of_its_own(
+    stream: str, ingest: str
+) -> None:
+    assert names.ingest_name(stream) == ingest
+
+
+PUBLISHED = st.lists(st.sampled_from(["live", "in", "a", "b"]), min_size=2, max_size=4).map(
+    "/".join
+)
+
+
+@given(PUBLISHED, PUBLISHED)
+def test_no_two_streams_are_published_under_one_name(one: str, other: str) -> None:
+    assert (names.ingest_name(one) == names.ingest_name(other)) == (one == other)
+
+
+@given(PUBLISHED)
+def test_what_it_is_published_under_is_a_name_too_and_another(stream: str) -> None:
+    ingest = names.ingest_name(stream)
+    assert names.is_published_name(ingest)
+    assert ingest != stream
+    assert names.split(ingest)[1] == names.split(stream)[1]
