@@ -1,4 +1,5 @@
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -23,6 +24,7 @@ from tests.support.ports import free_port
 from tests.support.rtmp_server import Peer, scripted_server
 
 TIMEOUT_S = 20
+PING = bytes((0, 6, 0, 0, 0, 1))
 METADATA = encode("onMetaData", {"width": 1280})
 
 Open = Callable[..., Awaitable[object]]
@@ -275,9 +277,11 @@ async def test_a_server_that_asks_without_end_cannot_fill_the_memory(
 
     async def script(peer: Peer) -> None:
         await peer.accept_play()
+        small = peer.writer.get_extra_info("socket")
+        small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        asked = b"".join(peer.chunks(Message(USER_CONTROL, 0, 0, PING)) for _ in range(1000))
         while not given_up.is_set():
-            for _ in range(1000):
-                peer.ping(1)
+            peer.writer.write(asked)
             await peer.writer.drain()
 
     async with (
