@@ -5,7 +5,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python -m
 WORKERS ?= 3
 
-.PHONY: demo test lint bench docs packages clean
+.PHONY: demo test lint bench docs packages test-packages clean
 
 demo: packages $(VENV)/installed
 	@exec $(VENV)/bin/python docs/demo.py
@@ -25,7 +25,6 @@ bench: test-packages $(VENV)/installed
 docs: $(VENV)/installed
 	$(RUN) streamd.config.reference_docs
 
-.PHONY: test-packages
 packages:
 	@.ci/packages demo
 
@@ -34,8 +33,8 @@ test-packages:
 
 # uv comes from PyPI, so that a Debian without it needs nothing else.
 $(VENV)/installed: pyproject.toml uv.lock | packages
-	@test -x $(VENV)/bin/python || python3 -m venv $(VENV)
-	@test -x $(VENV)/bin/uv || $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check uv
+	@test -x $(VENV)/bin/uv || { python3 -m venv $(VENV) && \
+		$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check uv; }
 	@VIRTUAL_ENV=$(VENV) $(VENV)/bin/uv sync --frozen --inexact --quiet
 	@touch $@
 
