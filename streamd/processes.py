@@ -2,10 +2,10 @@
 
 import sys
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 from streamd.config.addresses import progress_address
 from streamd.ffmpeg.argv import FFmpegBinary, target_process
+from streamd.ffmpeg.pull import pull_secrets
 from streamd.ffmpeg.transcode_argv import transcode_process
 from streamd.jobs import PlayoutJob, TargetJob, TranscodeJob
 from streamd.plan import job_identity
@@ -70,7 +70,10 @@ def _playout(job: PlayoutJob, workshop: Workshop, log_path: str, *, identity: st
         ca_file=workshop.ffmpeg.ca_file,
     )
     passwords = [
-        text for each in job.inputs if isinstance(each, PullInput) for text in _secrets(each.url)
+        text
+        for each in job.inputs
+        if isinstance(each, PullInput)
+        for text in pull_secrets(each.url)
     ]
     return ProcessSpec(
         name=job.process,
@@ -81,11 +84,3 @@ def _playout(job: PlayoutJob, workshop: Workshop, log_path: str, *, identity: st
         redact=(workshop.own_secret, *passwords),
         stop_timeout_s=PLAYOUT_STOP_S,
     )
-
-
-def _secrets(url: str) -> list[str]:
-    """Return what must not be shown of an address that is pulled."""
-    parts = urlsplit(url)
-    credentials = parts.netloc.rpartition("@")[0]
-    found = [credentials, credentials.partition(":")[2], parts.query]
-    return [text for text in found if text]
