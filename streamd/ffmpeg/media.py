@@ -252,22 +252,22 @@ def _audio_faults(facts: MediaFacts, like: AudioFacts | None) -> Iterator[str]:
 def _video_sent(
     facts: MediaFacts, like: MediaFacts | None, picture: MediaFacts | None
 ) -> VideoFacts:
+    own_fps = STILL_FPS if facts.video is None or facts.picture else facts.video.fps
     if like is not None and like.video is not None:
-        width, height, fps = like.video.width, like.video.height, like.video.fps
+        fps = like.video.fps or standard_fps(own_fps)
         profile = like.video.x264_profile.capitalize()
-    else:
-        shown = facts.video or (picture.video if picture is not None else None)
-        width, height = BLACK if shown is None else _bounded(*shown.shown_size)
-        fps = STILL_FPS if facts.video is None or facts.picture else facts.video.fps
-        profile = "High"
-    return VideoFacts("h264", width, height, standard_fps(fps), profile)
+        return VideoFacts("h264", like.video.width, like.video.height, fps, profile)
+    shown = facts.video or (picture.video if picture is not None else None)
+    width, height = BLACK if shown is None else _bounded(*shown.shown_size)
+    return VideoFacts("h264", width, height, standard_fps(own_fps), "High")
 
 
 def _bounded(width: int, height: int) -> tuple[int, int]:
     """Return a size of the same shape that fits into 1080p, in even numbers."""
     long, short = max(width, height), min(width, height)
     scale = min(1.0, LONG_SIDE / long, SHORT_SIDE / short)
-    return tuple(max(2, int(side * scale) // 2 * 2) for side in (width, height))  # type: ignore[return-value] # two
+    fitted = [max(2, int(side * scale) // 2 * 2) for side in (width, height)]
+    return fitted[0], fitted[1]
 
 
 def standard_fps(fps: float) -> float:
