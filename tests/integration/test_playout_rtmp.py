@@ -27,6 +27,15 @@ VIDEO_HEADER = Tag(
     + bytes.fromhex("0142c028ffe100176742c028da01e0089f97011000003e90000ea600f1832a")
     + bytes.fromhex("01000468ce0fc8"),
 )
+HEVC_HEADER = Tag(
+    VIDEO,
+    0,
+    b"\x90hvc1"
+    + bytes.fromhex("01022000000090000000000078f000fcfdfafa00000f03200001001840010c01ffff02")
+    + bytes.fromhex("2000000300900000030000030078959409210001002d42010102200000030090000003")
+    + bytes.fromhex("0000030078a003c0801107cad965654a4c2f016808000003000800000300c840220001")
+    + bytes.fromhex("00064401c073c189"),
+)
 AUDIO_HEADER = Tag(AUDIO, 0, bytes.fromhex("af001190"))
 
 
@@ -252,3 +261,16 @@ async def test_a_play_goes_on_with_the_next_publisher_or_ends(server: RunningSer
     assert [tag.body for tag in found[-len(second) :]] == [tag.body for tag in second]
     times = [tag.timestamp_ms for tag in found]
     assert times == sorted(times)
+
+
+# nginx-rtmp takes no H.265 for a picture that a player can begin at.
+@pytest.mark.parametrize("server", [pytest.param("srs", marks=pytest.mark.srs)], indirect=True)
+async def test_h265_goes_through_srs(server: RunningServer) -> None:
+    picture = b"\x91hvc1\0\0\0" + (8).to_bytes(4) + b"\x26\x01\xaf\x08" + bytes(4)
+    async with await publishing(server) as publish, await playing(server) as play:
+        await publish.send(HEVC_HEADER)
+        await send_all(publish, [Tag(VIDEO, 40 * number, picture) for number in range(10)])
+        header, first = (await until(play, Tag(VIDEO, 0, picture)))[-2:]
+    assert header.body == HEVC_HEADER.body
+    assert header.is_header
+    assert first.is_keyframe

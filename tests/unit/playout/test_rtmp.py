@@ -1,5 +1,6 @@
 import asyncio
 import socket
+import struct
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -443,6 +444,26 @@ async def test_a_play_that_the_server_ends_says_why(code: str, level: str, expec
         assert play.ended is None
         assert [tag async for tag in play] == [Tag(VIDEO, 0, b"x")]
         assert play.ended == expected
+
+
+async def test_a_connection_that_breaks_off_ends_the_play() -> None:
+    begin = asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.accept_play()
+        await begin.wait()
+        at_once = struct.pack("ii", 1, 0)
+        broken = peer.writer.get_extra_info("socket")
+        broken.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+        peer.writer.transport.abort()
+
+    async with (
+        scripted_server(script) as base,
+        await open_play(f"{base}/live/cam", timeout_s=TIMEOUT_S) as play,
+    ):
+        begin.set()
+        assert [tag async for tag in play] == []
+        assert play.ended == "the server broke the connection off"
 
 
 async def test_nothing_is_lost_where_a_wait_is_given_up() -> None:
