@@ -8,7 +8,7 @@ from streamd.observed import Observed
 
 T = TypeVar("T")
 
-Kind = Literal["daemon", "server", "key", "stream", "target", "transcode"]
+Kind = Literal["daemon", "server", "key", "stream", "target", "transcode", "callback"]
 Action = Literal["create", "update", "restart", "remove"]
 
 
@@ -76,6 +76,7 @@ _FIELD_NAMES = {
     "on_demand": "source.on_demand",
     "ingest": "fallback",
     "internal": "source or fallback",
+    "timeout_s": "timeout",
 }
 
 

@@ -51,6 +51,7 @@ def changes(
         *stream_changes(old, new, observed, put_off, jobs),
         *target_changes(old, new, observed, jobs),
         *transcode_changes(old, new, observed, jobs),
+        *_callback_changes(old, new),
     )
 
 
@@ -119,6 +120,13 @@ def _key_changes(
         kicked = frozenset(stream for stream, key in put_off.items() if key == name)
         found.append(change_of("key", name, before, after, with_targets(observed, kicked)))
     return found
+
+
+def _callback_changes(old: Desired, new: Desired) -> list[Change]:
+    return [
+        change_of("callback", name, before, after, Touched())
+        for name, before, after in pairs(old.callbacks, new.callbacks)
+    ]
 
 
 def _put_off(new: Desired, observed: Observed, clock: datetime) -> dict[str, str | None]:

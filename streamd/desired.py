@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from streamd import names, platforms
+from streamd.callbacks.events import Action
 from streamd.config.models import (
+    Callback,
     Config,
     Daemon,
     Key,
@@ -194,6 +196,29 @@ class SourceSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class CallbackSpec:
+    """Somebody's server that is told what happens.
+
+    Attributes:
+        name: of the callback.
+        url: where to post; may hold a secret.
+        events: actions that it is told.
+        opaque: sent along.
+        timeout_s: how long one answer may take, seconds.
+        on_error: what becomes of a publisher when it does not answer.
+        sign: the secret that requests are signed with; None: they are not.
+    """
+
+    name: str
+    url: str = field(repr=False)
+    events: frozenset[Action]
+    opaque: str = field(default="", repr=False)
+    timeout_s: float = 5.0
+    on_error: Literal["refuse", "allow"] = "refuse"
+    sign: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Desired:
     """Everything that shall exist, each kind keyed by name (rules by pattern, sources by stream).
 
@@ -208,6 +233,7 @@ class Desired:
     targets: Mapping[str, TargetSpec]
     sources: Mapping[str, SourceSpec] = field(default_factory=dict)
     transcodes: Mapping[str, TranscodeSpec] = field(default_factory=dict)
+    callbacks: Mapping[str, CallbackSpec] = field(default_factory=dict)
 
 
 def identity(value: "DataclassInstance") -> str:
@@ -311,6 +337,19 @@ def desire(config: Config, machine: Machine) -> Desired:
             for name, transcode in config.transcodes.items()
             if transcode.enabled
         },
+        callbacks={name: _callback(name, callback) for name, callback in config.callbacks.items()},
+    )
+
+
+def _callback(name: str, callback: Callback) -> CallbackSpec:
+    return CallbackSpec(
+        name,
+        callback.url.get_secret_value(),
+        frozenset(callback.events),
+        callback.opaque.get_secret_value() if callback.opaque is not None else "",
+        callback.timeout.total_seconds(),
+        callback.on_error,
+        callback.sign.get_secret_value() if callback.sign is not None else None,
     )
 
 

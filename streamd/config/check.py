@@ -6,6 +6,7 @@ from datetime import datetime
 
 from streamd import names
 from streamd.config.addresses import has_blank
+from streamd.config.check_callbacks import check_callbacks
 from streamd.config.check_servers import check_servers
 from streamd.config.check_sources import check_sources, source_feeds
 from streamd.config.check_targets import check_targets
@@ -44,6 +45,7 @@ def check(
         *check_sources(config, source, suggestions),
         *check_transcodes(config, source, suggestions),
         *check_targets(config, source, suggestions, own, feeds),
+        *check_callbacks(config, source),
     ]
 
 

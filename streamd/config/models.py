@@ -10,6 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from streamd.callbacks.events import Action
 from streamd.config.fields import (
     AbsolutePath,
     Address,
@@ -283,6 +284,33 @@ class Transcode(Model):
     enabled: bool = Field(True, description="`false` keeps the transcode but does not run it.")
 
 
+class Callback(Model):
+    """A server of yours that is told by HTTP POST what happens, and may refuse publishers."""
+
+    url: SecretAddress = Field(
+        description="Where to post: http:// or https://. Redirects are not followed."
+    )
+    events: tuple[Action, ...] = Field(
+        description="What it is told. With `on_publish` it is asked before a publisher is let in."
+    )
+    opaque: Secret | None = Field(
+        None, description="A token that is sent along as `opaque`, for it to know streamd by."
+    )
+    timeout: Duration = Field(
+        timedelta(seconds=5),
+        description="How long it may take to answer; a publisher waits no longer either.",
+    )
+    on_error: Literal["refuse", "allow"] = Field(
+        "refuse",
+        description="What becomes of a publisher when it gives no answer to `on_publish`.",
+    )
+    sign: Secret | None = Field(
+        None,
+        min_length=16,
+        description="Signs each request with this secret (HMAC-SHA256), 16 characters or more.",
+    )
+
+
 class Config(Model):
     """The whole file."""
 
@@ -309,7 +337,10 @@ class Config(Model):
     transcodes: dict[Name, Transcode] = Field(
         default_factory=dict, description="Streams made of other streams."
     )
+    callbacks: dict[Name, Callback] = Field(
+        default_factory=dict, description="Servers of yours that are told what happens."
+    )
 
 
-NAMED_SECTIONS = ("servers", "keys", "streams", "targets", "transcodes")
+NAMED_SECTIONS = ("servers", "keys", "streams", "targets", "transcodes", "callbacks")
 """The sections whose objects have names, so that several files can share them."""

@@ -123,6 +123,15 @@ transcodes:
     to: livestream-360
     video: {codec: h264, height: 360, bitrate: 600k}
 """,
+    "callbacks": """\
+callbacks:
+  billing:
+    url: https://app.example.com/hook
+    events: [on_publish, on_unpublish, on_record_begin, on_record_end]
+    opaque: ${cred:billing}
+    timeout: 5s
+  monitoring: {url: "http://10.0.0.5:9000/", events: [on_target_live, on_target_error]}
+""",
 }
 
 

@@ -8,7 +8,14 @@ import pytest
 from streamd.change import Change, Touched
 from streamd.changes import changes
 from streamd.config.models import Daemon
-from streamd.desired import Desired, KeySpec, ServerSpec, StreamRule, TargetSpec
+from streamd.desired import (
+    CallbackSpec,
+    Desired,
+    KeySpec,
+    ServerSpec,
+    StreamRule,
+    TargetSpec,
+)
 from streamd.errors import PlanRefusedError
 from streamd.guard import guard
 from streamd.observed import Observed, ObservedProcess, Publisher
@@ -141,3 +148,19 @@ def test_an_edit_that_changes_no_running_job_touches_nothing() -> None:
     assert changed(desired(targets=shown)) == (
         Change("target", "t1", "update", ("platform",), Touched()),
     )
+
+
+def test_callbacks_touch_nothing_and_show_no_token() -> None:
+    told = CallbackSpec("billing", "https://app/TOKEN", frozenset({"on_publish"}))
+    edited = replace(told, url="https://app/OTHERTOKEN", timeout_s=1.0)
+    found = [
+        changes(desired(callbacks=before), desired(callbacks=after), ALL_LIVE, {}, CLOCK)
+        for before, after in (({}, {"billing": told}), ({"billing": told}, {"billing": edited}),
+                              ({"billing": told}, {}))
+    ]  # fmt: skip
+    assert [str(change) for (change,) in found] == [
+        "+ callback billing: create; touches nothing live",
+        "~ callback billing: update (url, timeout); touches nothing live",
+        "- callback billing: remove; touches nothing live",
+    ]
+    assert "TOKEN" not in repr(found)

@@ -7,6 +7,7 @@ import pytest
 
 from streamd.config.models import (
     NAMED_SECTIONS,
+    Callback,
     Config,
     Daemon,
     Hls,
@@ -33,7 +34,7 @@ def test_the_committed_page_is_up_to_date() -> None:
 def test_the_examples_are_a_whole_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     credentials = tmp_path / "credentials"
     credentials.mkdir()
-    for name in ("status-token", "new-studio", "youtube", "door"):
+    for name in ("status-token", "new-studio", "youtube", "door", "billing"):
         (credentials / name).write_text(f"0123456789-{name}")
     (tmp_path / "partner.key").write_text("partner-key")
     text = "".join(EXAMPLES.values()).replace("/etc/streamd/", "")
@@ -77,6 +78,7 @@ def rows(section: str) -> list[list[str]]:
         ("transcodes.NAME.video", TranscodeVideo),
         ("transcodes.NAME.video.overlay", Overlay),
         ("transcodes.NAME.audio", TranscodeAudio),
+        ("callbacks", Callback),
     ],
 )
 def test_each_section_tells_every_field_of_its_model(section: str, model: type[Model]) -> None:
