@@ -214,6 +214,8 @@ def wanted_jobs(
     for stream, publisher in observed.publishers.items():
         if publisher.server not in desired.servers or index.is_ingest(stream):
             continue
+        if authorised(publisher, index.auth, clock) is not None:  # it is being disconnected
+            continue
         transcodes = index.transcodes.get(stream)
         if transcodes:
             transcoding = _transcode_job(desired, transcodes, publisher, input_url)
