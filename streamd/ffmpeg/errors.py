@@ -128,6 +128,26 @@ _CAUSES = (
         permanent=True,
     ),
     _rule(
+        r"Unknown encoder '(?P<encoder>\w+)'",
+        "this FFmpeg has no encoder {encoder}; install one that has it, or choose another `codec`",
+        permanent=True,
+    ),
+    _rule(
+        r"(?P<reason>Cannot load lib\S+|No VA display found.*|OpenEncodeSessionEx failed.*|"
+        r"No capable devices found|Error (?:initializing an internal|creating a) MFX session.*)",
+        "the hardware encoder cannot be used ({reason}); check its driver and that this user may "
+        "use it, or choose `codec: h264`",
+    ),
+    _rule(
+        r"Error setting (?:preset/tune |option preset to value )(?P<preset>\w+)",
+        "the encoder has no preset {preset}; choose another",
+        permanent=True,
+    ),
+    _rule(
+        r"_movie_\S+ @ \w+\] \[error\] Failed to \w+ '(?P<file>.+)'",
+        "the overlay {file} cannot be read; check that it is there and is a picture",
+    ),
+    _rule(
         r"(?:Unrecognized option|Option not found|Error splitting the argument list)",
         "this FFmpeg does not know an option that streamd gives it; use release 5.0 or newer",
         permanent=True,

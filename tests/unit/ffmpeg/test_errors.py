@@ -267,3 +267,58 @@ def test_no_key_is_in_a_message() -> None:
 def test_any_log_has_at_most_one_line_to_say(log: str) -> None:
     error = last_error(log)
     assert error is None or 0 < len(error.message.splitlines()) == 1
+
+
+NO_CUDA_9 = """\
+[h264_nvenc @ 0x56474c720880] [error] Cannot load libcuda.so.1
+[vost#0:0/h264_nvenc @ 0x56474c71fd80] [enc:h264_nvenc @ 0x56474c720740] [error] Error while opening encoder - maybe incorrect parameters such as bit_rate, rate, width or height.
+[vf#0:0 @ 0x56474c73c440] [error] Error sending frames to consumers: Operation not permitted
+[out#0/flv @ 0x56474c71f1c0] [error] Nothing was written into output file, because at least one of its streams received no packets.
+"""
+NO_VAAPI_5 = """\
+[AVHWDeviceContext @ 0x55d6eb63a940] [error] No VA display found for device /dev/dri/renderD128.
+[error] Device creation failed: -22.
+[error] Failed to set value 'vaapi=gpu:/dev/dri/renderD128' for option 'init_hw_device': Invalid argument
+[fatal] Error parsing global options: Invalid argument
+"""
+NO_QSV_5 = """\
+[h264_qsv @ 0x55c59d2f24c0] [error] Error initializing an internal MFX session: unsupported (-3)
+[error] Error initializing output stream 0:0 -- Error while opening encoder for output stream #0:0 - maybe incorrect parameters such as bit_rate, rate, width or height
+"""
+NO_PRESET_5 = """\
+x264 [error]: invalid preset 'quick'
+[libx264 @ 0x5573484bfe80] [error] Error setting preset/tune quick/(null).
+[error] Error initializing output stream 0:0 -- Error while opening encoder for output stream #0:0 - maybe incorrect parameters such as bit_rate, rate, width or height
+"""
+NO_PRESET_OF_NVENC_9 = """\
+[h264_nvenc @ 0x55da2c5dd140] [error] Unable to parse "preset" option value "veryfast"
+[h264_nvenc @ 0x55da2c5dd140] [error] Error setting option preset to value veryfast.
+[error] Error opening output file rtmp://127.0.0.1:1935/live.
+[fatal] Error opening output files: Invalid argument
+"""
+NO_OVERLAY_5 = """\
+[Parsed_movie_1 @ 0x563dba9b5540] [error] Failed to avformat_open_input '/srv/it's.png'
+[AVFilterGraph @ 0x563dba946900] [error] Error initializing filter 'movie' with args 'filename=/srv/it\\'s.png'
+[error] Error reinitializing filters!
+[error] Failed to inject frame into filter network: No such file or directory
+[fatal] Error while processing the decoded data for stream #0:0
+"""
+
+
+@pytest.mark.parametrize(
+    ("log", "says", "permanent"),
+    [
+        (NO_CUDA_9, "the hardware encoder cannot be used (Cannot load libcuda.so.1); check", False),
+        (NO_VAAPI_5, "(No VA display found for device /dev/dri/renderD128); check", False),
+        (NO_QSV_5, "(Error initializing an internal MFX session: unsupported (-3)); check", False),
+        ("[fatal] Unknown encoder 'h264_x'\n", "this FFmpeg has no encoder h264_x; install", True),
+        (NO_PRESET_5, "the encoder has no preset quick; choose another", True),
+        (NO_PRESET_OF_NVENC_9, "the encoder has no preset veryfast; choose another", True),
+        (NO_OVERLAY_5, "the overlay /srv/it's.png cannot be read; check that it is there", False),
+    ],
+)
+def test_an_encoder_that_does_not_begin_is_explained(log: str, says: str, permanent: bool) -> None:
+    error = last_error(log)
+    assert error is not None
+    assert says in error.message
+    assert error.permanent is permanent
