@@ -6,7 +6,7 @@ RFC 6381.
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from streamd.desired import AudioSpec, TranscodeSpec, VideoSpec
@@ -27,6 +27,7 @@ _PICTURE_STEP_BPS = 500_000
 _SOUND_STEP_BPS = 32_000
 
 _USUAL_FPS = 30.0
+_TO_BEGIN_BPS = 3_500_000
 
 # Level, macroblocks a second, macroblocks a picture, kb/s of the profiles below High.
 _LEVELS = (
@@ -162,16 +163,33 @@ def h264_level(width: int, height: int, fps: float, bits: float, *, high: bool) 
     return _LEVELS[-1][0]
 
 
-def master_playlist(stream: str, variants: Sequence[Variant]) -> str:
+def masters(transcodes: Iterable[TranscodeSpec], live: Mapping[str, LiveStream]) -> dict[str, str]:
+    """Return the text of the playlist of each stream that has renditions on air, by `app/stream`.
+
+    Args:
+        transcodes: those of all streams.
+        live: what one server lists, by name.
+    """
+    found: dict[str, list[Variant]] = {}
+    for each in transcodes:
+        described = variant(each, live[each.to]) if each.to in live else None
+        if described is not None:
+            found.setdefault(each.stream, []).append(described)
+    return {stream: master_playlist(stream, variants) for stream, variants in found.items()}
+
+
+def master_playlist(stream: str, variants: Iterable[Variant]) -> str:
     """Return the text of a ladder's playlist.
 
     Args:
         stream: `app/stream` that the ladder is made of; the playlist is at its `master_path`.
-        variants: those on air, in the order in which they are offered. Many players begin with
-            the first.
+        variants: those on air. The best that most connections carry is the first in the text,
+            since many players begin with that.
     """
     lines = ["#EXTM3U", "#EXT-X-VERSION:3"]
-    for each in variants:
+    for each in sorted(
+        variants, key=lambda each: (each.bandwidth > _TO_BEGIN_BPS, -each.bandwidth)
+    ):
         lines += (f"#EXT-X-STREAM-INF:{_attributes(each)}", _relative(stream, each.stream))
     return "\n".join((*lines, ""))
 

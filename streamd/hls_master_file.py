@@ -2,11 +2,35 @@
 
 import contextlib
 import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from streamd.errors import EngineError
 from streamd.hls_master import master_path
 from streamd.state import write_private
+
+
+def renew_masters(root: Path, texts: Mapping[str, str], before: Iterable[str]) -> frozenset[str]:
+    """Make a server's playlists of ladders be those that are wanted, and renew them.
+
+    Call it again every 10 s or so (see `write_master`).
+
+    Args:
+        root: the directory that the server's HTTP serves.
+        texts: the wanted playlists, by the stream (`app/stream`) that each ladder is made of.
+        before: the streams that had one, as the last call returned.
+
+    Returns:
+        The streams that have one now.
+
+    Raises:
+        EngineError: the disk does not take them.
+    """
+    for stream in set(before) - texts.keys():
+        remove_master(root, stream)
+    for stream, text in texts.items():
+        write_master(root, stream, text)
+    return frozenset(texts)
 
 
 def write_master(root: Path, stream: str, text: str) -> None:

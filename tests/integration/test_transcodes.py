@@ -314,7 +314,7 @@ async def test_players_choose_from_a_ladders_playlist(
             levels = {each["width"]: each["level"] for each in found if "width" in each}
     assert content_type == "application/vnd.apple.mpegurl"
     sizes = [(each["width"], each["height"]) for each in found if each["codec_type"] == "video"]
-    assert sizes == [(120, 90), (64, 48), (160, 120)]
+    assert sizes == [(160, 120), (120, 90), (64, 48)]
     assert sum(each["codec_type"] == "audio" for each in found) == 3
     bit_rates = {int(each["tags"]["variant_bitrate"]) for each in found}
     assert bit_rates == {each.bandwidth for each in variants}

@@ -14,6 +14,7 @@ from streamd.hls_master import (
     master_path,
     master_playlist,
     master_stream,
+    masters,
     variant,
 )
 
@@ -58,6 +59,28 @@ def test_the_playlist_is_written_as_the_rfc_has_it() -> None:
         "#EXT-X-STREAM-INF:BANDWIDTH=9,AVERAGE-BANDWIDTH=8,RESOLUTION=640x360\n"
         "../x.m3u8\n"
     )
+
+
+def test_players_begin_with_the_best_that_most_connections_carry() -> None:
+    rates = {"a": 900, "b": 9_000_000, "c": 3_000_000, "d": 5_000_000}
+    variants = [Variant(f"live/{name}", rate, rate, ()) for name, rate in rates.items()]
+    text = master_playlist("live/show", variants)
+    assert [line for line in text.splitlines() if not line.startswith("#")] == [
+        *("../c.m3u8", "../a.m3u8", "../b.m3u8", "../d.m3u8"),
+    ]
+
+
+def test_a_stream_has_a_playlist_while_it_has_renditions_on_air() -> None:
+    p480 = replace(P720, name="p480", to="live/show-480")
+    other = replace(P720, name="other", stream="live/other", to="live/other-720")
+    transcodes = (P720, p480, other)
+    assert masters(transcodes, {}) == {}
+    assert masters(transcodes, {"live/show": LIVE}) == {}
+    (text,) = masters(transcodes, {"live/show-480": LIVE, "live/show": LIVE}).values()
+    assert text.endswith("../show-480.m3u8\n")
+    found = masters(transcodes, {each.to: LIVE for each in transcodes})
+    assert set(found) == {"live/show", "live/other"}
+    assert found["live/show"].count(".m3u8") == 2
 
 
 def test_a_rendition_without_a_frame_rate_of_its_own_names_none() -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from streamd.engines.hls_files import remove_expired
 from streamd.errors import EngineError
-from streamd.hls_master_file import remove_master, write_master
+from streamd.hls_master_file import remove_master, renew_masters, write_master
 
 
 def test_a_playlist_is_written_renewed_and_removed(tmp_path: Path) -> None:
@@ -38,6 +38,15 @@ def test_only_what_is_not_renewed_goes_with_streams_that_ended(tmp_path: Path) -
     now = (tmp_path / "live" / "kept" / "master.m3u8").stat().st_mtime
     assert remove_expired(tmp_path, window_s=20.0, now=now) == 1
     assert (tmp_path / "live" / "kept" / "master.m3u8").exists()
+
+
+def test_playlists_come_and_go_with_their_ladders(tmp_path: Path) -> None:
+    have = renew_masters(tmp_path, {"live/a": "1", "live/b": "2"}, ())
+    assert have == {"live/a", "live/b"}
+    have = renew_masters(tmp_path, {"live/b": "3"}, have)
+    assert have == {"live/b"}
+    (left,) = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert (left.parent.name, left.read_text()) == ("b", "3")
 
 
 def test_a_directory_that_holds_another_streams_files_stays(tmp_path: Path) -> None:
