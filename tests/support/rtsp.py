@@ -23,7 +23,7 @@ Sound = Literal["aac", "pcma"]
 
 _PYTHON = "/usr/bin/python3"  # Debian's, which Debian's GStreamer is for
 _STOP_TIMEOUT_S = 5
-_LONG_S = 600
+_LOOPS = 49
 _ENCODE_TIMEOUT_S = 60
 
 # Without sync everything would be sent at once; without `shared` each client has a clip of its own.
@@ -96,6 +96,7 @@ def camera(
     user: str = "",
     password: str = "",
     port: int | None = None,
+    media: Path | None = None,
 ) -> Iterator[Camera]:
     """Run a camera until the block ends; it listens when the block begins.
 
@@ -105,15 +106,16 @@ def camera(
         user: who may see it; empty: everybody.
         password: of that user.
         port: to listen at; None: a free one.
+        media: an MP4 of H.264 that it shows instead of the clip.
     """
     number = port or free_port()
     given = {
         "port": number,
-        "launch": _launch(video, audio),
+        "launch": _launch(video, audio, media or clip()),
         "user": user,
         "password": password,
     }
-    environment = {"PATH": os.defpath, "GST_REGISTRY_UPDATE": "no", "HOME": tempfile.gettempdir()}
+    environment = {"PATH": os.defpath, "HOME": tempfile.gettempdir()}  # where it notes its plugins
     process = subprocess.Popen(
         (_PYTHON, "-I", "-c", _SERVER, json.dumps(given)),
         stdin=subprocess.DEVNULL,
@@ -134,10 +136,10 @@ def _listens(process: subprocess.Popen[bytes], port: int) -> bool:
         return client.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _launch(video: Codec | None, audio: Sound | None) -> str:
+def _launch(video: Codec | None, audio: Sound | None, media: Path) -> str:
     pieces = []
     if video is not None or audio == "aac":
-        pieces.append(f"filesrc location={_film(video or 'h264')} ! qtdemux name=film")
+        pieces.append(f"filesrc location={_film(video or 'h264', media)} ! qtdemux name=film")
     payers = 0
     if video is not None:
         pieces.append(f"film.video_0 ! queue ! rtp{video}pay name=pay0 pt=96")
@@ -153,25 +155,19 @@ def _launch(video: Codec | None, audio: Sound | None) -> str:
 
 
 @cache
-def _film(codec: Codec) -> Path:
-    """Return the clip again and again, for ten minutes, in a codec."""
-    short = clip()
-    path = short.with_name(f"film-1-{codec}.mp4")
-    with (short.parent / "film-lock").open("w") as lock:
+def _film(codec: Codec, media: Path) -> Path:
+    """Return some media again and again, for ten minutes or less, in a codec."""
+    path = clip().with_name(f"film-2-{media.stem}-{codec}.mp4")
+    with path.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not path.exists():
             if codec == "h265":
                 once = path.with_suffix(".once.mp4")
-                x265 = (
-                    "-preset",
-                    "ultrafast",
-                    "-x265-params",
-                    "keyint=15:log-level=none:bframes=0",
-                )
-                _ffmpeg("-i", str(short), "-c:v", "libx265", *x265, "-c:a", "copy", str(once))
-                short = once
+                x265 = ("-preset", "ultrafast", "-x265-params", "keyint=15:log-level=none")
+                _ffmpeg("-i", str(media), "-c:v", "libx265", *x265, "-c:a", "copy", str(once))
+                media = once
             part = path.with_suffix(".part")
-            loop = ("-stream_loop", str(_LONG_S // 12), "-i", str(short), "-c", "copy")
+            loop = ("-stream_loop", str(_LOOPS), "-i", str(media), "-c", "copy")
             _ffmpeg(*loop, "-tag:v", "hvc1" if codec == "h265" else "avc1", "-f", "mp4", str(part))
             part.rename(path)
     return path
