@@ -22,11 +22,14 @@ def facts_from_json(answer: bytes | str, path: str) -> MediaFacts | None:
         path: of the file.
     """
     try:
-        data = json.loads(answer)
-        streams: list[_Stream] = data.get("streams", [])
-        container: _Stream = data.get("format", {})
-    except (ValueError, AttributeError):
+        return _facts(json.loads(answer), path)
+    except (ValueError, TypeError, AttributeError):  # it is no ffprobe that answers
         return None
+
+
+def _facts(data: _Stream, path: str) -> MediaFacts | None:
+    streams: list[_Stream] = data.get("streams", [])
+    container: _Stream = data.get("format", {})
     name = str(container.get("format_name", "")).partition(",")[0]
     moving = [each for each in streams if _is_video(each) and not _is_cover(each)]
     covers = [each for each in streams if _is_video(each) and _is_cover(each)]

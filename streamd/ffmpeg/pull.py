@@ -40,6 +40,9 @@ _INTERLEAVE_US = "300000"
 
 _HLS_TRIES = "10"
 
+_SECRET_LENGTH = 6  # what is shorter is mostly a flag
+_SECRET_NAME = re.compile(r"(?i)pass|pwd|key|token|secret|auth|sig|streamid")
+
 # By scheme: the protocols that its media may come over, and the demuxers that read it.
 _PROTOCOLS = {
     "rtsp": "tcp",
@@ -186,15 +189,19 @@ def _arguments(options: dict[str, str]) -> tuple[str, ...]:
 def pull_secrets(url: str) -> tuple[str, ...]:
     """Return every text of an address that is masked where its FFmpeg's log is shown.
 
-    Longest first: name and password, and the values of its query, as they are written and meant.
+    Longest first: name and password, an RTMP stream's name, and what its query holds that is long
+    or named as a secret is, as they are written and as they are meant.
     """
     place, _, query = url.partition("?")
     credentials = place.partition("://")[2].partition("/")[0].rpartition("@")[0]
     found = {credentials, credentials.partition(":")[2]}
-    found |= {value for _, value in parameters(query)}
+    found |= {
+        value
+        for name, value in parameters(query)
+        if len(value) >= _SECRET_LENGTH or _SECRET_NAME.search(name)
+    }
     if _scheme(url) in ("rtmp", "rtmps"):
-        with_key = place.rpartition("/")[2]
-        found.add(with_key)
+        found.add(place.rpartition("/")[2])
     found |= {unquote(text) for text in found}
     return tuple(sorted(found - {""}, key=lambda text: (-len(text), text)))
 
