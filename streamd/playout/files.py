@@ -70,6 +70,7 @@ class Files:
         self._coming = self._in_order()
         self._bad_in_a_row = 0
         self._has_played = False
+        self._fault = ""
         self._opened_at = 0.0
         self._opened: list[_Opened] = []
 
@@ -144,7 +145,8 @@ class Files:
                 self._bad_in_a_row = 0
                 self._retry.reset()
                 self._port.state.skipped.pop(path, None)
-                self._port.state.error = None
+                if self._port.state.error == self._fault:
+                    self._port.state.error = None
                 return opened
         return None
 
@@ -193,7 +195,8 @@ class Files:
         self._bad_in_a_row += 1
         if self._bad_in_a_row >= len(self._given.files):
             self._bad_in_a_row = 0
-            state.error = f"none of {len(self._given.files)} files can be played: {why}"
+            self._fault = f"none of {len(self._given.files)} files can be played: {why}"
+            self._port.fail(self._fault)
             if not self._port.is_on_air:
                 self._port.end()
             await asyncio.sleep(self._retry.next_s())

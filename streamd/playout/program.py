@@ -39,6 +39,7 @@ class Program:
         self._timeline = Timeline()
         self._wall = Wall()
         self._sent: dict[int, Tag] = {}
+        self._has_changed = False
         self._heard_at = now
 
     @property
@@ -101,12 +102,13 @@ class Program:
         if headers and run.metadata is not None:
             headers.insert(0, replace(run.metadata, timestamp_ms=tag.timestamp_ms))
             self._sent[DATA] = run.metadata
-        return [*headers, self._with_own_sets(run, tag)]
+        return [*headers, self._with_sets(run, tag)]
 
     def _header(self, header: Tag | None, before: Tag) -> list[Tag]:
         sent = self._sent.get(before.kind)
         if header is None or (sent is not None and covers(sent, header)):
             return []
+        self._has_changed = self._has_changed or (sent is not None and before.kind == VIDEO)
         header = replace(header, timestamp_ms=before.timestamp_ms)
         self._sent[before.kind] = header
         return [header]
@@ -121,9 +123,13 @@ class Program:
         both = joined(self.encoder_header, self.slate_header)
         return both if both is not None and covers(both, own) else own
 
-    def _with_own_sets(self, run: Run, picture: Tag) -> Tag:
+    def _with_sets(self, run: Run, picture: Tag) -> Tag:
+        """Put a run's own sets before a keyframe where a receiver may have others.
+
+        Not all take a header in mid-stream: an FFmpeg that copies passes it on and warns.
+        """
         sent, own = self._sent.get(VIDEO), run.video_header
-        if sent is None or own is None or sent.body == own.body:
+        if sent is None or own is None or not (self._has_changed or sent.body != own.body):
             return picture
         sets = parameter_sets(own)
         return picture if sets is None else with_sets(picture, sets)

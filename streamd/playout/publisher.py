@@ -43,7 +43,8 @@ class Publisher:
     async def run(self) -> None:
         """Publish whenever there is media, for ever."""
         while True:
-            await self._air.has_media.wait()
+            if not self._air.outbox.has_something:
+                await self._air.has_media.wait()
             try:
                 publish = await open_publish(self._air.spec.publish_url, timeout_s=_OPEN_TIMEOUT_S)
             except RtmpError as error:

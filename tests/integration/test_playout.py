@@ -1,0 +1,454 @@
+"""The playout as a process against real servers, with FFmpegs as encoders, targets and viewers."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import subprocess
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from streamd.desired import EngineName
+from streamd.playout.spec import FilesInput, IngestInput, PullInput, SlateInput
+from streamd.playout.tags import AUDIO, VIDEO
+from tests.support.engines import RunningServer, running_server
+from tests.support.media import clip, decoded_frames, ffmpeg_path, publisher
+from tests.support.playout import RunningPlayout, running_playout
+from tests.support.receiver import receiver
+from tests.support.viewer import Viewer, hls_viewer, viewer
+from tests.support.waiting import wait_until
+
+LONGEST_STEP_MS = 150
+
+engines = pytest.mark.parametrize(
+    "engine", [pytest.param("srs", marks=pytest.mark.srs), "nginx-rtmp"]
+)
+
+
+@contextlib.asynccontextmanager
+async def server(
+    tmp_path: Path, engine: EngineName, request: pytest.FixtureRequest
+) -> AsyncIterator[RunningServer]:
+    """Run a media server of an engine that takes ingests."""
+    if engine == "srs":
+        async with running_server(
+            tmp_path, engine, request.getfixturevalue("srs_binary")
+        ) as running:
+            yield running
+    else:
+        async with running_server(
+            tmp_path, engine, "/usr/sbin/nginx", apps=("live", "in")
+        ) as running:
+            yield running
+
+
+def slate() -> SlateInput:
+    path = clip(gop_s=2)
+    return SlateInput(str(path), (str(path.parent),))
+
+
+def short_clip(
+    path: Path, *, seconds: int = 3, size: str = "160x120", codec: str = "libx264"
+) -> str:
+    """Encode a clip of 25 frames a second, some of them B-frames, with sound."""
+    subprocess.run(
+        (
+            *(ffmpeg_path(), "-v", "error", "-nostdin", "-y"),
+            *("-f", "lavfi", "-i", f"testsrc2=size={size}:rate=25:duration={seconds}"),
+            *("-f", "lavfi", "-i", f"sine=sample_rate=44100:duration={seconds}"),
+            *("-c:v", codec, "-g", "25", "-pix_fmt", "yuv420p", "-c:a", "aac", "-b:a", "32k"),
+            str(path),
+        ),
+        check=True,
+        timeout=60,
+    )
+    return str(path)
+
+
+def still(path: Path) -> Path:
+    """Draw a picture."""
+    drawn = (*("-f", "lavfi", "-i", "testsrc2=size=320x200"), "-frames:v", "1", str(path))
+    subprocess.run((ffmpeg_path(), "-v", "error", "-nostdin", *drawn), check=True, timeout=60)
+    return path
+
+
+def empty(path: Path) -> str:
+    """Make an empty file."""
+    path.touch()
+    return str(path)
+
+
+async def wait_fitted(playout: RunningPlayout) -> None:
+    """Wait until the slate is fitted to what an encoder sends."""
+    cache = Path(playout.spec.cache_directory)
+
+    def remembers() -> bool:
+        return any(json.loads(path.read_text())["video"] for path in cache.glob("*.json"))
+
+    await wait_until(remembers, what=f"a fitted slate; log:\n{playout.process.log()}")
+
+
+async def wait_advanced(playout: RunningPlayout, seconds: float) -> None:
+    """Wait until the stream has gone on for so long."""
+    enough = (playout.track().out_time_us or 0) + seconds * 1e6
+    await wait_until(
+        lambda: (playout.track().out_time_us or 0) >= enough,
+        what=f"the stream to go on; log:\n{playout.process.log()}",
+    )
+
+
+def assert_undisturbed(seen: Viewer, *, recorded: bool = True) -> None:
+    """A viewer is connected, got every moment, and has nothing to complain of."""
+    assert seen.alive(), seen.log()
+    assert seen.log() == ""
+    if recorded:
+        assert seen.longest_step_ms(VIDEO) <= LONGEST_STEP_MS
+        assert seen.longest_step_ms(AUDIO) <= LONGEST_STEP_MS
+
+
+@engines
+async def test_nobody_is_disconnected_while_the_encoder_is_killed_frozen_and_back(
+    tmp_path: Path, engine: EngineName, request: pytest.FixtureRequest
+) -> None:
+    async with contextlib.AsyncExitStack() as running:
+        media = await running.enter_async_context(server(tmp_path, engine, request))
+        second = running.enter_context(receiver(tmp_path))
+        made, ingest = media.url("live/made"), media.url("in/made")
+        playout = running.enter_context(
+            running_playout(tmp_path, made, IngestInput(ingest), slate())
+        )
+        encoder = running.enter_context(publisher(ingest))
+        await playout.wait_input(0)
+        await wait_fitted(playout)
+
+        http = f"http://127.0.0.1:{media.spec.http}/live/made"
+        hls = await running.enter_async_context(hls_viewer(f"{http}.m3u8"))
+        target = running.enter_context(viewer(tmp_path, made, to=second.url("live/copy")))
+        await wait_until(lambda: second.receives("live/copy"), what="the target to arrive")
+        watched = [made, second.url("live/copy")] + ([f"{http}.flv"] if engine == "srs" else [])
+        viewers = [running.enter_context(viewer(tmp_path, url)) for url in watched]
+        for each in viewers:
+            await each.wait_seen(2000)
+
+        encoder.kill()
+        await playout.wait_input(1)
+        await wait_advanced(playout, 3)
+        encoder = running.enter_context(publisher(ingest))
+        await playout.wait_input(0)
+        await wait_advanced(playout, 2)
+        encoder.freeze()
+        await playout.wait_input(1)
+        await wait_advanced(playout, 2)
+        encoder.thaw()
+        await playout.wait_input(0)
+        await wait_advanced(playout, 2)
+        encoder.stop()
+        await playout.wait_input(1)
+        for each in viewers:
+            await each.wait_seen(2000)
+
+        assert_undisturbed(target, recorded=False)
+        for each in viewers:
+            assert_undisturbed(each)
+            assert each.seen_ms() > 10_000
+        assert len(second.publishes) == 1
+        assert hls.discontinuities == 0
+        assert hls.failures == []
+        assert len(hls.segments) > 5
+        assert len(media.hooks_of("publish", "live/made")) == 1
+        # What is seen can be decoded from beginning to end, by a decoder that is started once.
+        decoded = decoded_frames(str(viewers[0].path), frames=10_000)
+        pictures = [tag for tag in viewers[0].tags() if tag.kind == VIDEO and not tag.is_header]
+        assert decoded >= len(pictures) - 15
+
+
+@engines
+async def test_without_a_slate_the_stream_ends_and_begins_with_the_encoder(
+    tmp_path: Path, engine: EngineName, request: pytest.FixtureRequest
+) -> None:
+    async with server(tmp_path, engine, request) as media:
+        made, ingest = media.url("live/made"), media.url("in/made")
+        with running_playout(tmp_path, made, IngestInput(ingest)) as playout:
+            for _ in range(2):
+                with publisher(ingest):
+                    await media.wait_live("live/made")
+                    await playout.wait_input(0)
+                await media.wait_gone("live/made")
+                assert playout.playing().input == -1
+            assert playout.process.alive()
+
+
+@engines
+async def test_it_comes_back_with_the_server(
+    tmp_path: Path, engine: EngineName, request: pytest.FixtureRequest
+) -> None:
+    async with server(tmp_path, engine, request) as media:
+        made = media.url("live/made")
+        with running_playout(tmp_path, made, slate()) as playout:
+            await media.wait_live("live/made")
+            await media.stop()
+            await wait_until(
+                lambda: "nothing listens there" in (playout.playing().error or ""),
+                what="an error in the report",
+            )
+            await media.start()
+            await media.wait_live("live/made")
+            await wait_until(lambda: playout.playing().error is None, what="the error to go")
+            assert decoded_frames(made) == 15
+
+
+@pytest.mark.srs
+async def test_a_restarted_playout_fits_at_once_to_what_was_on_air(
+    tmp_path: Path, srs_binary: Path
+) -> None:
+    async with running_server(tmp_path, "srs", srs_binary) as media:
+        made, ingest = media.url("live/made"), media.url("in/made")
+        inputs = IngestInput(ingest), slate()
+        with running_playout(tmp_path, made, *inputs) as playout, publisher(ingest):
+            await playout.wait_input(0)
+            await wait_fitted(playout)
+        with running_playout(tmp_path, made, *inputs) as playout:
+            await playout.wait_input(1)
+            with viewer(tmp_path, made) as seen:
+                await seen.wait_seen(1000)
+                with publisher(ingest):
+                    await playout.wait_input(0)
+                    await seen.wait_seen(2000)
+                # One header of each kind: neither the slate nor the encoder needed another.
+                headers = [tag.kind for tag in seen.tags() if tag.is_header]
+                assert sorted(headers) == [AUDIO, VIDEO]
+                assert_undisturbed(seen)
+
+
+async def test_a_slate_that_cannot_be_kept_is_made_as_it_is_played(tmp_path: Path) -> None:
+    blocked = Path(empty(tmp_path / "file"))
+    with (
+        receiver(tmp_path) as media,
+        running_playout(tmp_path, media.url("live/made"), slate(), cache=blocked / "cache") as made,
+    ):
+        await wait_until(lambda: media.receives("live/made"), what=made.process.log())
+        await made.wait_input(0)
+        assert "the slate cannot be fitted: [Errno 20]" in (made.playing().error or "")
+        assert decoded_frames(media.url("live/made")) == 15
+
+
+async def test_a_slate_that_is_no_media_is_said_and_tried_again(tmp_path: Path) -> None:
+    path = tmp_path / "slate.mp4"
+    path.write_bytes(b"no media" * 1000)
+    with (
+        receiver(tmp_path) as media,
+        running_playout(
+            tmp_path, media.url("live/made"), SlateInput(str(path), (str(tmp_path),))
+        ) as made,
+    ):
+        await wait_until(lambda: made.playing().error, what="an error in the report")
+        assert "is no media file" in (made.playing().error or "")
+        short_clip(path)
+        await wait_until(lambda: media.receives("live/made"), 60, what=made.process.log())
+
+
+async def test_a_picture_is_a_slate_with_silence(tmp_path: Path) -> None:
+    path = still(tmp_path / "slate.png")
+    with receiver(tmp_path) as media:
+        ingest = media.url("live/in")
+        with (
+            publisher(ingest) as encoder,
+            running_playout(
+                tmp_path,
+                media.url("live/made"),
+                IngestInput(ingest),
+                SlateInput(str(path), (str(tmp_path),)),
+            ) as playout,
+        ):
+            await playout.wait_input(0)
+            await wait_fitted(playout)
+            await wait_advanced(playout, 2)
+            with viewer(tmp_path, media.url("live/made")) as seen:
+                await seen.wait_seen(1000)
+                encoder.kill()
+                await playout.wait_input(1)
+                await seen.wait_seen(3000)
+                assert_undisturbed(seen)
+
+
+async def test_a_playlist_is_played_without_gaps_and_bad_files_are_skipped(tmp_path: Path) -> None:
+    files = (
+        short_clip(tmp_path / "one.mp4"),
+        short_clip(tmp_path / "two.mp4"),
+        short_clip(tmp_path / "old.mkv", codec="mpeg4", size="320x200"),
+        empty(tmp_path / "empty.mp4"),
+        str(tmp_path / "missing.mp4"),
+    )
+    with (
+        receiver(tmp_path) as media,
+        running_playout(
+            tmp_path, media.url("live/made"), FilesInput(files, directories=(str(tmp_path),))
+        ) as playout,
+    ):
+        await wait_until(lambda: media.receives("live/made"), what=playout.process.log())
+        items: dict[str, str] = {}
+        with viewer(tmp_path, media.url("live/made")) as seen:
+
+            def note() -> bool:
+                playing = playout.playing()
+                if playing.item is not None:
+                    items[Path(playing.item).name] = playing.mode or ""
+                return seen.seen_ms() > 12_000
+
+            await wait_until(note, 60, what=f"12 s; log:\n{playout.process.log()}")
+            assert_undisturbed(seen)
+        assert items["one.mp4"] == items["two.mp4"] == "copy"
+        assert items["old.mkv"].startswith("transcode, its video is mpeg4")
+        skipped = "\n".join(playout.playing().skipped)
+        assert f"{files[3]} is empty" in skipped
+        assert f"{files[4]} does not exist" in skipped
+        assert "empty.mp4 is empty" in playout.process.log()
+        assert playout.playing().error is None
+
+
+async def test_a_file_that_was_replaced_is_played_as_it_is_now(tmp_path: Path) -> None:
+    path = tmp_path / "one.mp4"
+    short_clip(path, seconds=2)
+    with (
+        receiver(tmp_path) as media,
+        running_playout(
+            tmp_path, media.url("live/made"), FilesInput((str(path),), directories=(str(tmp_path),))
+        ) as playout,
+    ):
+        await playout.wait_input(0)
+        assert playout.playing().mode == "copy"
+        other = short_clip(tmp_path / "other.mp4", seconds=2, size="320x200")
+        await asyncio.to_thread(Path(other).replace, path)
+        await wait_until(
+            lambda: (playout.playing().mode or "").startswith("transcode, its size is 320x200"),
+            what="the new file",
+        )
+
+
+async def test_a_playlist_that_is_played_once_ends_with_its_last_picture(tmp_path: Path) -> None:
+    files = short_clip(tmp_path / "one.mp4", seconds=2), short_clip(tmp_path / "two.mp4", seconds=2)
+    with (
+        receiver(tmp_path) as media,
+        running_playout(
+            tmp_path,
+            media.url("live/made"),
+            FilesInput(files, loop=False, directories=(str(tmp_path),)),
+        ) as playout,
+    ):
+        await wait_until(lambda: media.receives("live/made"), what=playout.process.log())
+        with viewer(tmp_path, media.url("live/made")) as seen:
+            status = await wait_until(
+                lambda: playout.process.process.poll() is not None and "ended"
+            )
+            assert status == "ended"
+            assert playout.process.wait() == 0
+            # It was on air for its 4 s, less what passed before the viewer came.
+            assert 2000 < seen.seen_ms() < 4500
+        assert playout.track().out_time_us is not None
+
+
+async def test_a_playlist_of_which_nothing_can_be_played_is_an_error(tmp_path: Path) -> None:
+    files = (empty(tmp_path / "empty.mp4"),)
+    given = FilesInput(files, loop=False, directories=(str(tmp_path),))
+    with (
+        receiver(tmp_path) as media,
+        running_playout(tmp_path, media.url("live/made"), given) as playout,
+    ):
+        assert playout.process.wait() == 1
+        assert "nothing of the playlist could be played" in playout.process.log()
+
+
+async def test_a_playlist_keeps_its_place_while_the_server_is_away(tmp_path: Path) -> None:
+    path = short_clip(tmp_path / "long.mp4", seconds=30)
+    with (
+        receiver(tmp_path) as media,
+        running_playout(
+            tmp_path, media.url("live/made"), FilesInput((path,), directories=(str(tmp_path),))
+        ) as playout,
+    ):
+        await wait_until(lambda: media.receives("live/made"), what=playout.process.log())
+        media.stop()
+        await wait_until(lambda: playout.playing().error, what="an error in the report")
+        held = playout.track().out_time_us
+        assert held is not None
+        assert held < 20e6
+        media.start()
+        await wait_until(lambda: media.receives("live/made"), what=playout.process.log())
+        with viewer(tmp_path, media.url("live/made")) as seen:
+            await seen.wait_seen(1000)
+            assert_undisturbed(seen)
+        assert playout.playing().item == path
+
+
+async def test_a_pull_that_freezes_is_begun_anew_and_its_backup_stands_in(tmp_path: Path) -> None:
+    with (
+        receiver(tmp_path, "live") as media,
+        receiver(tmp_path, "cam") as first,
+        receiver(tmp_path, "cam") as other,
+        publisher(first.url("cam/one")),
+        publisher(other.url("cam/one")),
+    ):
+        await wait_until(lambda: first.receives("cam/one") and other.receives("cam/one"))
+        pulls = PullInput(first.url("cam/one")), PullInput(other.url("cam/one"))
+        with running_playout(tmp_path, media.url("live/made"), *pulls) as playout:
+            await playout.wait_input(0)
+            with viewer(tmp_path, media.url("live/made")) as seen:
+                await seen.wait_seen(1000)
+                first.freeze()
+                await playout.wait_input(1)
+                await wait_advanced(playout, 2)
+                first.thaw()
+                await playout.wait_input(0)
+                await seen.wait_seen(1000)
+                assert seen.alive()
+                assert seen.log() == ""
+            assert len(media.publishes) == 1
+
+
+async def test_asked_to_end_it_leaves_nothing_behind(tmp_path: Path) -> None:
+    path = short_clip(tmp_path / "one.mp4", seconds=30)
+    with (
+        receiver(tmp_path) as media,
+        running_playout(
+            tmp_path, media.url("live/made"), FilesInput((path,), directories=(str(tmp_path),))
+        ) as playout,
+    ):
+        await wait_until(lambda: media.receives("live/made"), what=playout.process.log())
+        children = children_of(playout.process.pid)
+        assert children
+        playout.process.process.terminate()
+        assert playout.process.wait() == 143
+        await wait_until(lambda: not any(map(is_running, children)), what="no child")
+        await wait_until(lambda: not media.bytes_in("live/made"), what="the stream to end")
+
+
+async def test_killed_it_takes_its_children_along(tmp_path: Path) -> None:
+    path = short_clip(tmp_path / "one.mp4", seconds=30)
+    with (
+        receiver(tmp_path) as media,
+        running_playout(
+            tmp_path, media.url("live/made"), FilesInput((path,), directories=(str(tmp_path),))
+        ) as playout,
+    ):
+        await wait_until(lambda: media.receives("live/made"), what=playout.process.log())
+        children = children_of(playout.process.pid)
+        assert children
+        os.kill(playout.process.pid, signal.SIGKILL)
+        await wait_until(lambda: not any(map(is_running, children)), what="no child")
+
+
+def children_of(pid: int) -> list[int]:
+    """Return the pids of a process's children."""
+    text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    return [int(child) for child in text.split()]
+
+
+def is_running(pid: int) -> bool:
+    """Tell whether a process is there and no zombie."""
+    try:
+        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return False
