@@ -60,6 +60,33 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
+class CallbackFacts:
+    """What became of the requests to one callback since streamd runs.
+
+    Attributes:
+        pending: events that wait to be sent.
+        sent: events that arrived.
+        failures: requests that did not get a yes or a no.
+        refused: publishers that it turned away.
+        dropped: events that were given up.
+        is_failing: the last request about some stream failed.
+        last_success: when it answered last.
+        last_error: why the last request failed; None when none is failing.
+        retry_at: monotonic time at which what failed is tried next.
+    """
+
+    pending: int = 0
+    sent: int = 0
+    failures: int = 0
+    refused: int = 0
+    dropped: int = 0
+    is_failing: bool = False
+    last_success: datetime | None = None
+    last_error: str | None = None
+    retry_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Memory:
     """What the report cannot see in one moment; `streamd.status.report.remember` keeps it up.
 
@@ -91,6 +118,7 @@ class Snapshot:
         refusals: by the pattern of the rule that decided, never by a name that somebody sent.
         refused: publishers turned away since streamd runs, by reason (few, fixed words).
         memory: of the report before.
+        callbacks: what is known of each.
     """
 
     version: str
@@ -107,6 +135,7 @@ class Snapshot:
     refusals: Mapping[str, Refusal] = field(default_factory=dict)
     refused: Mapping[str, int] = field(default_factory=dict)
     memory: Memory = field(default_factory=Memory)
+    callbacks: Mapping[str, CallbackFacts] = field(default_factory=dict)
 
     def wall(self, monotonic: float) -> datetime:
         """Return the time of day of a moment on the monotonic clock."""
