@@ -5,7 +5,7 @@ holds after any interruption. `streamd.changes` looks at two configurations, for
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -22,6 +22,7 @@ from streamd.desired import (
     reload_identity,
     restart_identity,
 )
+from streamd.ffmpeg.transcode_argv import sharing_a_process
 from streamd.jobs import Job, PlayoutJob, ServerJob, TargetJob, TranscodeJob
 from streamd.observed import JobHistory, Observed, ObservedProcess, Publisher
 
@@ -32,6 +33,7 @@ BACKUP_GIVEN_UP_AFTER_S = 5.0
 """The backup goes on beside the first address until media has arrived there for so long."""
 
 BACKUP_SUFFIX = "~backup"
+SOUND_SUFFIX = "~sound"
 
 InputUrl = Callable[[str, str], str]
 """Gives the address at which a server (by name) serves a stream to FFmpeg."""
@@ -172,9 +174,13 @@ def playout_process(stream: str) -> str:
     return f"playout.{stream}"
 
 
-def transcode_process(stream: str) -> str:
-    """Return the name of the process that makes others of a stream."""
-    return f"transcode.{stream}"
+def transcode_process(transcode: TranscodeSpec) -> str:
+    """Return the name of the process that makes a transcode, with all others of its stream.
+
+    Those of sound alone have one of their own (`streamd.ffmpeg.transcode_argv.sharing_a_process`).
+    """
+    suffix = SOUND_SUFFIX if transcode.video.codec == "none" else ""
+    return f"transcode.{transcode.stream}{suffix}"
 
 
 def target_process(target: TargetSpec, stream: str, *, backup: bool = False) -> str:
@@ -212,12 +218,9 @@ def wanted_jobs(
             playout = _playout_job(desired, source)
             jobs[playout.process] = playout
     for stream, publisher in observed.publishers.items():
-        if publisher.server not in desired.servers or index.is_ingest(stream):
+        if not _is_sent_on(publisher, desired, index, clock):
             continue
-        if authorised(publisher, index.auth, clock) is not None:  # it is being disconnected
-            continue
-        transcodes = index.transcodes.get(stream)
-        if transcodes:
+        for transcodes in sharing_a_process(index.transcodes.get(stream, ())):
             transcoding = _transcode_job(desired, transcodes, publisher, input_url)
             jobs[transcoding.process] = transcoding
         for target in index.targets.of(stream).values():
@@ -234,8 +237,33 @@ def wanted_jobs(
     return jobs, wake_at
 
 
+def _is_sent_on(publisher: Publisher, desired: Desired, index: PlanIndex, clock: datetime) -> bool:
+    if publisher.server not in desired.servers or index.is_ingest(publisher.stream):
+        return False
+    # Whoever may not be there is being disconnected.
+    return authorised(publisher, index.auth, clock) is None
+
+
+def is_on_call(desired: Desired, jobs: Mapping[str, Job], clock: datetime) -> bool:
+    """Tell whether a stream would be published as soon as somebody asks for it.
+
+    Args:
+        desired: what shall exist.
+        jobs: what is wanted now (`wanted_jobs`).
+        clock: the time of day (aware).
+    """
+    return any(
+        source.on_demand and _is_due(source, clock) and playout_process(source.stream) not in jobs
+        for source in desired.sources.values()
+    )
+
+
+def _is_due(source: SourceSpec, clock: datetime) -> bool:
+    return source.window is None or source.window.is_open(clock)
+
+
 def _is_wanted(source: SourceSpec, observed: Observed, index: PlanIndex, clock: datetime) -> bool:
-    if source.window is not None and not source.window.is_open(clock):
+    if not _is_due(source, clock):
         return False
     if not source.on_demand or source.stream in observed.demanded:
         return True
@@ -255,12 +283,12 @@ def _playout_job(desired: Desired, source: SourceSpec) -> PlayoutJob:
 
 def _transcode_job(
     desired: Desired,
-    transcodes: Iterable[TranscodeSpec],
+    transcodes: Sequence[TranscodeSpec],
     publisher: Publisher,
     input_url: InputUrl,
 ) -> TranscodeJob:
     return TranscodeJob(
-        process=transcode_process(publisher.stream),
+        process=transcode_process(transcodes[0]),
         stream=publisher.stream,
         input_url=input_url(publisher.server, publisher.published_as),
         publish_url=desired.servers[publisher.server].loopback_rtmp,

@@ -18,21 +18,35 @@ from pathlib import Path
 import structlog
 
 from streamd.apply import Applier
+from streamd.demand import last_asked
 from streamd.desired import Desired
 from streamd.errors import StreamdError
 from streamd.ffmpeg.argv import FFmpegBinary
 from streamd.ffmpeg.progress import ProgressReceiver
 from streamd.histories import Histories
 from streamd.jobs import Job, ServerJob, reports_progress, server_of
-from streamd.listings import CONNECTING_S, IDLE_S, SUSPICIOUS_S, Listings
+from streamd.ladders import Ladders
+from streamd.listings import CONNECTING_S, IDLE_S, ON_CALL_S, SUSPICIOUS_S, Listings
 from streamd.machine import find_ffprobe
 from streamd.observed import Observed, ObservedProcess, Publisher
 from streamd.operations import Operations, Turns
-from streamd.plan import Kill, Plan, PlanIndex, Start, Step, Stop, plan, server_process, wanted_jobs
+from streamd.plan import (
+    Kill,
+    Plan,
+    PlanIndex,
+    Start,
+    Step,
+    Stop,
+    is_on_call,
+    plan,
+    playout_process,
+    server_process,
+    wanted_jobs,
+)
 from streamd.processes import Workshop
 from streamd.publishers import Publishers
 from streamd.servers import Servers
-from streamd.stalls import Stalls, failure_of
+from streamd.stalls import Heed, Stalls, failure_of
 from streamd.state import State
 from streamd.supervision.exits import ExitWatcher
 from streamd.supervision.process import ProcessRunner
@@ -77,6 +91,7 @@ class Reconciler:
         self.listings = Listings(servers)
         self.histories = Histories(log_dir)
         self.stalls = Stalls(self.listings, self.histories)
+        self._ladders = Ladders(servers)
         self._operations = Operations(self.histories.not_started, self._operation_ended)
         self._turns = Turns(self._operations, os.cpu_count() or 1)
         not_startable = partial(self.histories.not_started, permanent=True)
@@ -93,6 +108,8 @@ class Reconciler:
         self._exits = ExitWatcher()
         self._pids: frozenset[int] = frozenset()
         self._alive: Mapping[str, int] | None = None
+        self._asked_at: Mapping[str, float] = {}
+        self._on_call = False
 
     # What wakes the loop
 
@@ -120,6 +137,10 @@ class Reconciler:
     def progress(self) -> ProgressReceiver | None:
         """Where FFmpegs report to."""
         return self.stalls.progress
+
+    def behind(self) -> frozenset[str]:
+        """Return the names of the processes that encode more slowly than their input comes."""
+        return self.stalls.behind(self.observed, self._jobs, time.monotonic())
 
     def take_progress(self, progress: ProgressReceiver) -> None:
         """Hear FFmpeg's reports there from now on."""
@@ -172,17 +193,24 @@ class Reconciler:
         while True:
             now = time.monotonic()
             heed = self.stalls.look(self.observed, self._jobs, now)
-            self.listings.set_pace(
-                SUSPICIOUS_S if heed.suspicious else CONNECTING_S if heed.connecting else IDLE_S
-            )
+            self.listings.set_pace(self._pace_s(heed))
             if self.stalls.stalled(self.observed, self._jobs, now):
                 self.wake()
             await asyncio.sleep(CONNECTING_TICK_S if heed.connecting else TICK_S)
+
+    def _pace_s(self, heed: Heed) -> float:
+        if heed.suspicious:
+            return SUSPICIOUS_S
+        if self._on_call:
+            return ON_CALL_S
+        return CONNECTING_S if heed.connecting else IDLE_S
 
     async def list_streams(self) -> None:
         """Keep the servers' own lists of streams fresh, for ever."""
         async for listings in self.listings.changes():
             self.stalls.listed(listings)
+            if self.desired is not None:
+                await self._ladders.renew(self.desired, listings)
             now = time.monotonic()
             for name in (self._alive or {}).keys() - self.listings.errors.keys():
                 job = self._jobs.get(server_process(name))
@@ -212,10 +240,12 @@ class Reconciler:
             publishers=self._publishers.present(self.listings.latest, now, index.auth.known_as),
             histories=self.histories.by_process,
             loaded={name: self._state.loaded(name) for name in desired.servers},
+            demanded=self._demanded(desired, processes, now),
         )
         self._jobs, _ = wanted_jobs(
             desired, self.observed, self._servers.input_url, now, clock, index
         )
+        self._on_call = is_on_call(desired, self._jobs, clock)
         self.histories.judge(processes, self._jobs)
         self.observed = replace(
             self.observed,
@@ -240,6 +270,15 @@ class Reconciler:
         if any(isinstance(step, Start) and reports_progress(step.process) for step in steps):
             return max(AGAIN_S, self._turns.starts_at(now) - now)
         return _wait_s(whole, index.next_change(clock), now, clock)
+
+    def _demanded(
+        self, desired: Desired, processes: Mapping[str, ObservedProcess], now: float
+    ) -> frozenset[str]:
+        servers = {spec.stream: spec.server for spec in desired.sources.values() if spec.on_demand}
+        running = {stream for stream in servers if playout_process(stream) in processes}
+        latest = self.listings.latest
+        self._asked_at = last_asked(self._asked_at, servers, latest, running, now)
+        return frozenset(self._asked_at)
 
     def _servers_run(self) -> bool:
         """Tell whether every server runs. A target's receiver is not in our hands."""

@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from streamd.encoding_pace import falls_behind
 from streamd.ffmpeg.progress import ProgressReceiver
 from streamd.ffmpeg.track import Track
 from streamd.histories import Histories
-from streamd.jobs import Job, fed_by, reports_progress, server_of
+from streamd.jobs import Job, TranscodeJob, fed_by, reports_progress, server_of
 from streamd.listings import Listings
 from streamd.observe import STALL_S, Flow, Listing, flows, is_stalled
 from streamd.observed import Observed, ObservedProcess
@@ -109,6 +110,19 @@ class Stalls:
         )
         return frozenset((*servers, *jobs_stalled))
 
+    def behind(self, observed: Observed, jobs: Mapping[str, Job], now: float) -> frozenset[str]:
+        """Return the names of the processes that encode more slowly than their input comes."""
+        return frozenset(
+            process.name
+            for process, job in _reporting(observed, jobs)
+            if isinstance(job, TranscodeJob)
+            and falls_behind(self._track(process), self._flow(job.stream, observed), now)
+        )
+
+    def _flow(self, stream: str, observed: Observed) -> Flow | None:
+        publisher = observed.publishers.get(stream)
+        return self._flows.get((publisher.server, publisher.client_id)) if publisher else None
+
     def _is_stalled(
         self, process: ObservedProcess, job: Job, observed: Observed, now: float
     ) -> bool:
@@ -120,7 +134,7 @@ class Stalls:
         publisher = observed.publishers.get(stream)
         if publisher is None:
             return False
-        flow = self._flows.get((publisher.server, publisher.client_id))
+        flow = self._flow(stream, observed)
         return is_stalled(started_at, self._advanced_at(process), flow, now)
 
     def _advanced_at(self, process: ObservedProcess) -> float | None:

@@ -21,7 +21,7 @@ from streamd.desired import Desired, SourceSpec, StreamRule
 from streamd.jobs import Job, TargetJob, TranscodeJob
 from streamd.observed import Observed
 from streamd.plan import playout_process, transcode_process, wanted_jobs
-from streamd.playout.spec import SlateInput
+from streamd.playout.spec import FilesInput, PullInput, SlateInput
 
 Jobs = tuple[Mapping[str, Job], Mapping[str, Job]]
 
@@ -78,23 +78,22 @@ _Stream = tuple[StreamRule, SourceSpec | None]
 
 def _streams(desired: Desired) -> dict[str, _Stream]:
     """Return the streams of the file: an ingest is part of its stream, a transcode's of that."""
-    made = {transcode.to for transcode in desired.transcodes.values()}
     keys = {
         rule.ingest_of: rule.keys for rule in desired.rules.values() if rule.ingest_of is not None
     }
     return {
         pattern: (replace(rule, keys=keys.get(pattern, rule.keys)), desired.sources.get(pattern))
         for pattern, rule in desired.rules.items()
-        if rule.ingest_of is None and pattern not in made
+        if rule.ingest_of is None and (not rule.internal or pattern in desired.sources)
     }
 
 
 def _differing_source(before: SourceSpec | None, after: SourceSpec | None) -> tuple[str, ...]:
     """Return what differs between two sources, as written in the file."""
     found = []
-    for name, slates in (("fallback", True), ("source", False)):
+    for name, kinds in (("fallback", SlateInput), ("source", FilesInput | PullInput)):
         inputs = [
-            [each for each in spec.inputs if isinstance(each, SlateInput) == slates] if spec else []
+            [each for each in spec.inputs if isinstance(each, kinds)] if spec else []
             for spec in (before, after)
         ]
         if inputs[0] != inputs[1]:
@@ -125,7 +124,7 @@ def transcode_changes(old: Desired, new: Desired, observed: Observed, jobs: Jobs
     """Return the changes of transcodes: those of one stream share a process and restart with it."""
     found = []
     for name, before, after in pairs(old.transcodes, new.transcodes):
-        shared = {transcode_process(each.stream) for each in (before, after) if each is not None}
+        shared = {transcode_process(each) for each in (before, after) if each is not None}
         ended = {each for each in shared & live_targets(observed) if _differs(each, jobs)}
         made = frozenset(
             transcode.to

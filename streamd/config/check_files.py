@@ -6,8 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from streamd.config.check import engines_of
+from streamd.config.check_encoders import check_encoders
+from streamd.config.directories import directory_faults
 from streamd.config.models import Config
 from streamd.config.reading import reason
+from streamd.config.recording_models import fixed_part
 from streamd.config.source import Source
 from streamd.desired import Machine
 from streamd.errors import Problem
@@ -21,7 +24,11 @@ _INSTALL = {
 
 def check_files(config: Config, source: Source, *, machine: Machine) -> list[Problem]:
     """Return what is wrong with the programs that a configuration names or needs. Does I/O."""
-    return [*_ffmpeg(config, source, machine), *_engines(config, source, machine)]
+    return [
+        *_ffmpeg(config, source, machine),
+        *_engines(config, source, machine),
+        *check_encoders(config, source, machine=machine),
+    ]
 
 
 def _ffmpeg(config: Config, source: Source, machine: Machine) -> Iterator[Problem]:
@@ -29,12 +36,22 @@ def _ffmpeg(config: Config, source: Source, machine: Machine) -> Iterator[Proble
         fault = executable_fault(config.ffmpeg)
         if fault is not None:
             yield source.error(("ffmpeg",), f"{config.ffmpeg} {fault}")
-    elif machine.ffmpeg is None and any(target.enabled for target in config.targets.values()):
+    elif machine.ffmpeg is None and (section := _in_need_of_ffmpeg(config)) is not None:
         yield source.error(
-            ("targets",),
+            (section,),
             "FFmpeg is needed and not found; install it, or give its path as `ffmpeg`",
             at_name=True,
         )
+
+
+def _in_need_of_ffmpeg(config: Config) -> str | None:
+    """Return the first section that nothing of works without FFmpeg; None where all does."""
+    if any(target.enabled for target in config.targets.values()):
+        return "targets"
+    if any(transcode.enabled for transcode in config.transcodes.values()):
+        return "transcodes"
+    made = any(stream.source or stream.fallback for stream in config.streams.values())
+    return "streams" if made else None
 
 
 def _engines(config: Config, source: Source, machine: Machine) -> Iterator[Problem]:
@@ -55,6 +72,22 @@ def _engines(config: Config, source: Source, machine: Machine) -> Iterator[Probl
             )
         elif engine not in machine.engines:
             yield source.error((*path, "engine"), f"{engine} is not found; {_INSTALL[engine]}")
+
+
+def _directories(config: Config, source: Source) -> Iterator[Problem]:
+    roots = {
+        name: fixed_part(recording.directory)
+        for name, recording in config.recordings.items()
+        if recording.directory is not None
+    }
+    faults = directory_faults(roots.values())
+    for name, root in roots.items():
+        fault = faults.get(root)
+        if fault is None:
+            continue
+        # What may heal by itself keeps no other change of the file from being applied.
+        say = source.warning if fault.passing else source.error
+        yield say(("recordings", name, "directory"), f"{root} {fault.message}")
 
 
 def executable_fault(path: Path) -> str | None:

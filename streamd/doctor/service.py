@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from streamd.doctor.finding import AS_ROOT, Finding, error, ok, split_advice, unknown, warning
-from streamd.status.transcodes import BEHIND_SPEED
+from streamd.ffmpeg.track import SLOW_SPEED
 
 _SECTIONS = (
     "servers",
@@ -117,7 +117,7 @@ def _section(section: str, entries: Mapping[str, Mapping[str, Any]]) -> Iterator
         elif state in _DOUBTFUL:
             yield warning(where, f"is {state}{reason}", _advice(section, name))
         speed = entry.get("speed")
-        if speed is not None and 0 < speed < BEHIND_SPEED:
+        if speed is not None and 0 < speed < SLOW_SPEED:
             yield error(
                 where,
                 f"is encoded at {speed:.2f} times real time, and falls behind",

@@ -65,6 +65,21 @@ class LiveStream:
 
 
 @dataclass(frozen=True, slots=True)
+class Streams:
+    """What a server says of its streams at one moment.
+
+    Attributes:
+        live: those that are published.
+        waited: those that nobody publishes and that somebody waits for to play them (`app/stream`
+            as the server knows it). As of viewers, players on this machine are not counted, and
+            whoever asks for HLS is not seen.
+    """
+
+    live: Sequence[LiveStream] = ()
+    waited: frozenset[str] = field(default=frozenset(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class HookRequest:
     """A media server's question or message about one client, whatever the engine's format.
 
@@ -122,10 +137,12 @@ class MediaEngine(Protocol):
         name: of the engine.
         counter_s: how often the server counts what it has received, in seconds; so old may be
             what it tells of it.
+        www: the directory that its HTTP serves.
     """
 
     name: str
     counter_s: float
+    www: Path
 
     def render(self) -> RenderedServer:
         """Return the server's files and argv. Pure; every value is escaped or refused."""
@@ -164,8 +181,8 @@ class MediaEngine(Protocol):
     async def version(self) -> str:
         """Ask the binary for its version, as `6.0.157`."""
 
-    async def streams(self) -> Sequence[LiveStream]:
-        """List what is being published now."""
+    async def streams(self) -> Streams:
+        """List what is being published and waited for now."""
 
     async def kick(self, stream: str, client_id: str) -> None:
         """Disconnect one publisher. One that is gone already is no error."""

@@ -38,7 +38,7 @@ class LocalServer(ABC):
     def __init__(self, spec: ServerSpec, directory: Path, secrets: ServerSecrets) -> None:
         self._spec = spec
         self._directory = directory
-        self._www = directory / "www"
+        self.www = directory / "www"
         self._secrets = secrets
         self._redact = Redactor((secrets.hook_path, secrets.api_password))
 
@@ -109,4 +109,4 @@ class LocalServer(ABC):
     async def tidy(self) -> None:
         """See `MediaEngine`."""
         window_s, now = self._spec.hls_window_s, time.time()
-        await asyncio.to_thread(remove_expired, self._www, window_s=window_s, now=now)
+        await asyncio.to_thread(remove_expired, self.www, window_s=window_s, now=now)

@@ -2,11 +2,12 @@
 
 Measured on nginx 1.22 with libnginx-mod-rtmp 1.2.2: a publisher is in the statistics 3 ms after
 on_publish is answered; publish_done comes 7 ms after a publisher was killed; a publisher that is
-dropped by the control page is gone within 5 ms, and its players are closed 30 ms later.
+dropped by the control page is gone within 5 ms, and its players are closed 30 ms later. Whoever
+asks to play what nobody publishes is turned away, except in the apps that wait
+(`ServerSpec.waiting_apps`), where it is listed; HLS is answered with 404 and leaves no trace.
 """
 
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 from streamd import names
@@ -19,6 +20,7 @@ from streamd.engines.base import (
     OpenPort,
     RenderedServer,
     ServerSecrets,
+    Streams,
 )
 from streamd.engines.local import LocalServer
 from streamd.engines.nginx_rtmp_api import NginxRtmpApi
@@ -70,8 +72,8 @@ class NginxRtmpEngine(LocalServer):
             directories=(
                 self._directory,
                 self._directory / "tmp",
-                self._www,
-                *(self._www / app for app in self._spec.apps),
+                self.www,
+                *(self.www / app for app in self._spec.apps),
             ),
             argv=self._argv(config),
             names_in_log=nginx_rtmp_log.STREAM_NAMES,
@@ -113,12 +115,12 @@ class NginxRtmpEngine(LocalServer):
         """
         raise EngineError("nginx-rtmp cannot take a new configuration while it runs; restart it")
 
-    async def streams(self) -> Sequence[LiveStream]:
+    async def streams(self) -> Streams:
         """See `MediaEngine`."""
         now = time.monotonic()
-        published = await self._api.published()
-        self._rates.keep(item.client_id for item in published)
-        return [
+        statistics = await self._api.statistics()
+        self._rates.keep(item.client_id for item in statistics.published)
+        live = [
             LiveStream(
                 name=f"{item.app}/{item.name}",
                 client_id=item.client_id,
@@ -128,8 +130,9 @@ class NginxRtmpEngine(LocalServer):
                 video=item.video,
                 audio=item.audio,
             )
-            for item in published
+            for item in statistics.published
         ]
+        return Streams(live, statistics.waited)
 
     async def kick(self, stream: str, client_id: str) -> None:
         """See `MediaEngine`."""

@@ -4,12 +4,14 @@ Measured on SRS 6.0.157: a publisher is in the API's list 2 ms after on_publish 
 on_unpublish comes 5 ms after an RTMP publisher was killed, 5 s after an SRT one, and some seconds
 after an SRT one was disconnected by the API, although whoever is disconnected is out of the list
 within 5 ms. HTTP-FLV of a stream that is not there waits for it, and ends 10 ms after
-on_unpublish. A browser that vanished is out of the list 10 to 13 s later.
+on_unpublish. A browser that vanished is out of the list 10 to 13 s later. Whoever asks to play
+what nobody publishes waits and is listed so, by RTMP, HTTP-FLV, WebRTC (WHEP) and SRT; HLS is
+answered with 404 and leaves no trace.
 """
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -25,6 +27,7 @@ from streamd.engines.base import (
     OpenPort,
     RenderedServer,
     ServerSecrets,
+    Streams,
 )
 from streamd.engines.local import LocalServer
 from streamd.engines.rates import Rates
@@ -37,6 +40,8 @@ log = structlog.get_logger()
 
 # SRS matches the path of HTTP-FLV as it was sent, so `+` has to stay; it decodes the others.
 _PLAIN_IN_PATH = "/~=+@,:"
+
+_Client = dict[str, Any]
 
 _LISTED_PLAYERS = 2000
 """With more players than this, those of this machine are not told apart from viewers."""
@@ -71,7 +76,7 @@ class SrsEngine(LocalServer):
         text = render_config(self._spec, self._directory, self._secrets, self._open_files)
         return RenderedServer(
             files={config: text},
-            directories=(self._directory, self._www),
+            directories=(self._directory, self.www),
             argv=(self._spec.binary, "-c", str(config)),
             names_in_log=srs_log.STREAM_NAMES,
         )
@@ -111,27 +116,30 @@ class SrsEngine(LocalServer):
         """See `MediaEngine`."""
         await self._api.reload()
 
-    async def streams(self) -> Sequence[LiveStream]:
+    async def streams(self) -> Streams:
         """See `MediaEngine`."""
         now = time.monotonic()
         try:
-            live = [item for item in await self._api.streams() if item["publish"]["active"]]
-            players = sum(item["clients"] for item in live) - len(live)
-            own = await self._players_of_this_machine() if 0 < players <= _LISTED_PLAYERS else {}
-            found = [self._live_stream(item, own.get(item["id"], 0), now) for item in live]
+            listed = await self._api.streams()
+            idle = [item for item in listed if not item["publish"]["active"]]
+            live = [item for item in listed if item["publish"]["active"]]
+            count = sum(item["clients"] for item in listed) - len(live)
+            players = await self._players() if 0 < count <= _LISTED_PLAYERS else None
+            own = Counter(each["stream"] for each in players or () if _is_of_this_machine(each))
+            found = [self._live_stream(item, own[item["id"]], now) for item in live]
+            waited = frozenset(_name(item) for item in idle if _is_waited(item, players))
         except (KeyError, TypeError) as error:
             raise EngineError(
                 f"SRS lists its streams in a way unknown here ({error!r}); make sure that "
                 "`binary` is SRS 6"
             ) from error
         self._rates.keep(stream.client_id for stream in found)
-        return found
+        return Streams(found, waited)
 
     def _live_stream(self, item: dict[str, Any], own_players: int, now: float) -> LiveStream:
         client_id = item["publish"]["cid"]
         return LiveStream(
-            # `name` is what its first client called it, a waiting HTTP-FLV player `cam.flv`.
-            name=item["url"].lstrip("/"),
+            name=_name(item),
             client_id=client_id,
             bytes_in=item["recv_bytes"],
             kbps=self._rates.update(client_id, item["recv_bytes"], now),
@@ -140,12 +148,8 @@ class SrsEngine(LocalServer):
             audio=_audio(item["audio"]),
         )
 
-    async def _players_of_this_machine(self) -> Mapping[str, int]:
-        return Counter(
-            client["stream"]
-            for client in await self._api.clients()
-            if not client["publish"] and client["ip"].removeprefix("::ffff:").startswith("127.")
-        )
+    async def _players(self) -> Sequence[_Client]:
+        return [client for client in await self._api.clients() if not client["publish"]]
 
     async def kick(self, stream: str, client_id: str) -> None:
         """See `MediaEngine`."""
@@ -181,6 +185,32 @@ class SrsEngine(LocalServer):
 
     def _complaint(self, output: str) -> str:
         return srs_log.complaint(output)
+
+
+def _name(item: dict[str, Any]) -> str:
+    # `name` is what its first client called it, a waiting HTTP-FLV player `cam.flv`.
+    name: str = item["url"].lstrip("/")
+    return name
+
+
+def _is_of_this_machine(client: _Client) -> bool:
+    is_loopback: bool = client["ip"].removeprefix("::ffff:").startswith("127.")
+    return is_loopback
+
+
+def _is_waited(item: dict[str, Any], players: Sequence[_Client] | None) -> bool:
+    """Tell whether somebody waits for a stream that nobody publishes.
+
+    What comes in by RTMP, as all that streamd publishes itself, SRS does not send by SRT.
+    """
+    if players is None:  # too many to tell apart
+        return bool(item["clients"] > 0)
+    return any(
+        client["stream"] == item["id"]
+        and client["type"] != "srt-play"
+        and not _is_of_this_machine(client)
+        for client in players
+    )
 
 
 def _video(item: dict[str, Any] | None) -> str | None:

@@ -43,6 +43,7 @@ def gather(
             )
             for name in (desired.servers if desired else ())
         },
+        behind=reconciler.behind(),
         refusals=hooks.refusals,
         refused=hooks.refused,
         memory=memory,

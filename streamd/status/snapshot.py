@@ -115,6 +115,7 @@ class Snapshot:
         live: what each server says is published, by server.
         tracks: FFmpeg's reports, by pid.
         servers: by name.
+        behind: processes that encode more slowly than their input comes.
         refusals: by the pattern of the rule that decided, never by a name that somebody sent.
         refused: publishers turned away since streamd runs, by reason (few, fixed words).
         memory: of the report before.
@@ -132,6 +133,7 @@ class Snapshot:
     live: Mapping[str, Sequence[LiveStream]] = field(default_factory=dict)
     tracks: Mapping[int, Track] = field(default_factory=dict)
     servers: Mapping[str, ServerFacts] = field(default_factory=dict)
+    behind: frozenset[str] = frozenset()
     refusals: Mapping[str, Refusal] = field(default_factory=dict)
     refused: Mapping[str, int] = field(default_factory=dict)
     memory: Memory = field(default_factory=Memory)

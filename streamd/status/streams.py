@@ -27,7 +27,8 @@ class SourceStatus:
 
     Attributes:
         kinds: of its inputs, the preferred first.
-        on_air: which of them is played now; None for none.
+        on_air: the kind of the one that is played now; None for none.
+        place: which one that is, from 0.
         playing: the file or, without its secrets, the address on air.
         mode: `copy` or `transcode`, and why.
         skipped: files that are passed over, and why.
@@ -39,6 +40,7 @@ class SourceStatus:
 
     kinds: tuple[str, ...]
     on_air: str | None
+    place: int | None
     playing: str | None
     mode: str | None
     skipped: tuple[str, ...]
@@ -167,6 +169,7 @@ def _source(snapshot: Snapshot, stream: str) -> SourceStatus | None:
     return SourceStatus(
         kinds=tuple(map(kind_of, spec.inputs)),
         on_air=kind_of(on_air) if on_air is not None else None,
+        place=playing.input if on_air is not None else None,
         playing=playing.item or _shown(on_air),
         mode=playing.mode,
         skipped=playing.skipped,

@@ -9,9 +9,6 @@ from streamd.plan import transcode_process
 from streamd.status.snapshot import Snapshot
 from streamd.status.targets import TargetState, job_state, redact_text
 
-BEHIND_SPEED = 0.97
-"""Encoding slower than so many times real time falls further behind with every second."""
-
 
 @dataclass(frozen=True, slots=True)
 class TranscodeStatus:
@@ -24,8 +21,7 @@ class TranscodeStatus:
         to: `app/stream` that it makes.
         pid: of the FFmpeg; 0 when none runs.
         restarts: starts after the first, since streamd runs.
-        speed: of the encoding, 1 is real time; None while that is not known. Less than
-            `BEHIND_SPEED` means that the machine is too slow for what is asked.
+        speed: of the encoding, 1 is real time; None while that is not known.
         retry_at: when it is tried again; None when it is not waiting for that.
         last_error: redacted; None after a minute of health.
     """
@@ -48,7 +44,7 @@ def transcode_statuses(snapshot: Snapshot) -> dict[str, TranscodeStatus]:
 
 
 def _status(snapshot: Snapshot, transcode: TranscodeSpec) -> TranscodeStatus:
-    name = transcode_process(transcode.stream)
+    name = transcode_process(transcode)
     process = snapshot.observed.processes.get(name)
     history = snapshot.observed.histories.get(name, JobHistory())
     track = snapshot.tracks.get(process.pid) if process and process.pid else None
@@ -58,7 +54,7 @@ def _status(snapshot: Snapshot, transcode: TranscodeSpec) -> TranscodeStatus:
     waits = state in {"backoff", "blocked"} and history.retry_at > snapshot.monotonic
     speed = track.speed if track is not None else None
     error = redact_text(history.last_error) if history.last_error else None
-    if error is None and speed is not None and speed < BEHIND_SPEED:
+    if error is None and speed is not None and name in snapshot.behind:
         error = (
             f"encoding falls behind at {speed:.2f} times real time; lower the size, the bit rate "
             "or the number of its renditions, choose a faster preset, or use a hardware encoder"

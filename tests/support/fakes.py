@@ -14,7 +14,14 @@ from pathlib import Path
 from typing import Literal
 
 from streamd.desired import ServerSpec, restart_identity
-from streamd.engines.base import HookAnswer, HookRequest, LiveStream, OpenPort, RenderedServer
+from streamd.engines.base import (
+    HookAnswer,
+    HookRequest,
+    LiveStream,
+    OpenPort,
+    RenderedServer,
+    Streams,
+)
 from streamd.errors import EngineError, SupervisorError
 from streamd.observed import ObservedProcess
 from streamd.supervision.process import ProcessSpec
@@ -174,6 +181,7 @@ class FakeServer:
     closed: int = 0
     live: dict[str, tuple[int, LiveStream]] = field(default_factory=dict)
     """By client id: the pid of the run on which it publishes, and what is listed."""
+    waited: set[str] = field(default_factory=set)
 
 
 class FakeEngines:
@@ -215,6 +223,7 @@ class FakeEngine:
     def __init__(self, spec: ServerSpec, server: FakeServer, engines: FakeEngines) -> None:
         self.spec = spec
         self.server = server
+        self.www = engines.directory / spec.name / "www"
         self._engines = engines
 
     def render(self) -> RenderedServer:
@@ -248,10 +257,12 @@ class FakeEngine:
     async def version(self) -> str:
         return "6.0.157"
 
-    async def streams(self) -> Sequence[LiveStream]:
+    async def streams(self) -> Streams:
         pid = self._pid()
         await _behave(self.server.api, "the API")
-        return [stream for run, stream in self.server.live.values() if run == pid]
+        live = [stream for run, stream in self.server.live.values() if run == pid]
+        waited = self.server.waited - {stream.name for stream in live}
+        return Streams(live, frozenset(waited))
 
     async def kick(self, stream: str, client_id: str) -> None:
         self.server.kicked.append(client_id)
