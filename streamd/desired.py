@@ -67,6 +67,7 @@ class ServerSpec:
     webrtc_candidate: str | None
     hooks: str  # HOST:PORT that the server asks about publishers
     apps: tuple[str, ...]  # for an engine that has to declare them; () for one that need not
+    waiting_apps: tuple[str, ...] = ()  # of these, whose players wait for a publisher to come
 
     @property
     def loopback_rtmp(self) -> str:
@@ -443,7 +444,20 @@ def _server(
         webrtc_candidate=server.webrtc_candidate,
         hooks=config.daemon.hooks,
         apps=tuple(sorted(apps)),
+        waiting_apps=tuple(sorted(apps & _apps_on_demand(config, name))),
     )
+
+
+def _apps_on_demand(config: Config, server: str) -> set[str]:
+    """Return the apps in which a server has to tell whether somebody waits for a stream."""
+    first = next(iter(config.servers))
+    return {
+        names.split(names.full_name(text))[0]
+        for text, stream in config.streams.items()
+        if stream.source is not None
+        and stream.source.on_demand
+        and (stream.server or first) == server
+    }
 
 
 def _key(name: str, key: Key) -> KeySpec:

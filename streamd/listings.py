@@ -15,6 +15,7 @@ log = structlog.get_logger()
 
 IDLE_S = 5.0
 CONNECTING_S = 2.0
+ON_CALL_S = 1.0
 SUSPICIOUS_S = 0.5
 SOON_S = 0.3
 ASK_TIMEOUT_S = 4.0
@@ -153,7 +154,9 @@ class Listings:
         else:
             # One that ended meanwhile has a newer, empty listing.
             if asked_at >= self.latest.get(name, Listing(0.0)).asked_at:
-                self.latest[name] = Listing(asked_at, streams, engine.counter_s)
+                self.latest[name] = Listing(
+                    asked_at, streams.live, engine.counter_s, streams.waited
+                )
             self.errors.pop(name, None)
             self._silent_since.pop(name, None)
             self._tell()

@@ -47,11 +47,13 @@ class Listing:
         asked_at: the monotonic time at which it was asked for.
         streams: that are published.
         counter_s: how old the counts of bytes in it may be; see `MediaEngine.counter_s`.
+        waited: names of streams that nobody publishes and that somebody waits for.
     """
 
     asked_at: float
     streams: Sequence[LiveStream] = ()
     counter_s: float = 0.0
+    waited: frozenset[str] = field(default=frozenset(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)

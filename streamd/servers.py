@@ -216,8 +216,8 @@ def _ports(specs: Iterable[ServerSpec]) -> Iterator[int]:
 
 
 async def _drain(engine: MediaEngine) -> None:
-    while streams := await engine.streams():
-        for stream in streams:
+    while live := (await engine.streams()).live:
+        for stream in live:
             await engine.kick(stream.name, stream.client_id)
         await asyncio.sleep(_POLL_S)
 

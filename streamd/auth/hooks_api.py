@@ -9,7 +9,7 @@ import asyncio
 import hmac
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Set
 from datetime import UTC, datetime
 from ipaddress import IPv6Address, ip_address
 from typing import Protocol
@@ -19,7 +19,7 @@ from aiohttp import web
 
 from streamd.auth.decide import Allowed, Decision, Refused
 from streamd.auth.slowdown import Slowdown
-from streamd.engines.base import HookAnswer, HookRequest, LiveStream, OpenPort
+from streamd.engines.base import HookAnswer, HookRequest, OpenPort, Streams
 from streamd.engines.ports import explained
 from streamd.errors import EngineError, SettingsError
 from streamd.observed import Publisher
@@ -54,8 +54,8 @@ class HookEngine(Protocol):
     async def discard(self, request: HookRequest) -> None:
         """Undo what the server did already for a publisher that is about to be refused."""
 
-    async def streams(self) -> Sequence[LiveStream]:
-        """List what is being published now."""
+    async def streams(self) -> Streams:
+        """List what is being published and waited for now."""
 
     async def kick(self, stream: str, client_id: str) -> None:
         """Disconnect one publisher. One that is gone already is no error."""
@@ -262,7 +262,7 @@ class HookServer:
         await engine.kick(publisher.published_as, publisher.client_id)
         while True:
             listed = await engine.streams()
-            if all(live.client_id != publisher.client_id for live in listed):
+            if all(live.client_id != publisher.client_id for live in listed.live):
                 return
             await asyncio.sleep(_EVICTION_POLL_S)
 

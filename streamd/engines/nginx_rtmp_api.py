@@ -37,6 +37,17 @@ class Published:
     audio: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """A page of statistics: what is published, and what somebody waits for.
+
+    Players that come from this machine are not counted.
+    """
+
+    published: Sequence[Published] = ()
+    waited: frozenset[str] = frozenset()
+
+
 class NginxRtmpApi:
     """Talks to one nginx. Everything raises EngineError when nginx does not do it.
 
@@ -50,8 +61,8 @@ class NginxRtmpApi:
         self._base = f"http://127.0.0.1:{port}/{password}/"
         self._session: aiohttp.ClientSession | None = None
 
-    async def published(self) -> list[Published]:
-        """Return every stream that somebody publishes."""
+    async def statistics(self) -> Statistics:
+        """Return every stream that somebody publishes or waits for."""
         return parse_statistics(await self._get("stat", {}))
 
     async def disconnect(self, app: str, name: str, client_id: str) -> None:
@@ -103,7 +114,7 @@ async def _bounded(response: aiohttp.ClientResponse) -> bytes:
     return b"".join(chunks)
 
 
-def parse_statistics(text: bytes) -> list[Published]:
+def parse_statistics(text: bytes) -> Statistics:
     """Read a page of `rtmp_stat`.
 
     Raises:
@@ -115,33 +126,40 @@ def parse_statistics(text: bytes) -> list[Published]:
         raise EngineError(
             f"nginx-rtmp's statistics cannot be read: {error}; {_STRANGER}"
         ) from error
-    found = []
+    published = []
+    waited = set()
     for application in root.iter("application"):
         app = application.findtext("name") or ""
         for stream in application.iter("stream"):
-            published = _published(app, stream)
-            if published is not None:
-                found.append(published)
-    return found
+            name = stream.findtext("name") or ""
+            clients = list(stream.iter("client"))
+            publisher = next((each for each in clients if _publishes(each)), None)
+            players = sum(map(_is_viewer, clients))
+            if publisher is not None:
+                published.append(_published(app, name, stream, publisher, players))
+            elif players:
+                waited.add(f"{app}/{name}")
+    return Statistics(published, frozenset(waited))
 
 
-def _published(app: str, stream: ET.Element) -> Published | None:
-    clients = list(stream.iter("client"))
-    publishers = [client for client in clients if client.find("publishing") is not None]
-    if not publishers:
-        return None
-    players = [
-        client
-        for client in clients
-        if client.find("publishing") is None
-        and not (client.findtext("address") or "").startswith("127.")
-    ]
+def _publishes(client: ET.Element) -> bool:
+    return client.find("publishing") is not None
+
+
+def _is_viewer(client: ET.Element) -> bool:
+    is_of_this_machine = (client.findtext("address") or "").startswith("127.")
+    return not _publishes(client) and not is_of_this_machine
+
+
+def _published(
+    app: str, name: str, stream: ET.Element, publisher: ET.Element, players: int
+) -> Published:
     return Published(
         app=app,
-        name=stream.findtext("name") or "",
-        client_id=publishers[0].findtext("id") or "",
+        name=name,
+        client_id=publisher.findtext("id") or "",
         bytes_in=int(stream.findtext("bytes_in") or 0),
-        players=len(players),
+        players=players,
         video=_described(stream.find("meta/video"), ("codec", "profile"), ("width", "height")),
         audio=_described(stream.find("meta/audio"), ("codec", "profile", "sample_rate"), ()),
     )

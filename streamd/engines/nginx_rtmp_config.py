@@ -79,11 +79,12 @@ def _application(
     app: str, spec: ServerSpec, directory: Path, secrets: ServerSecrets
 ) -> tuple[str, ...]:
     hook = quoted_url(f"http://{spec.hooks}/{secrets.hook_path}/{spec.name}", "the hook address")
+    waits = "on" if app in spec.waiting_apps else "off"
     return (
         f"        application {quoted(app, 'the app')} {{",
         "            live on;",
-        # A player of a stream that ended is closed, instead of waiting without an end.
-        "            idle_streams off;",
+        # Off: a player of a stream that ended is closed, instead of waiting without an end.
+        f"            idle_streams {waits};",
         "            drop_idle_publisher 20s;",
         f"            on_publish {hook};",
         f"            on_publish_done {hook};",

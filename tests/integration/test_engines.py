@@ -2,7 +2,6 @@
 
 import asyncio
 import shutil
-import socket
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +13,10 @@ from streamd.engines.base import HookRequest
 from streamd.engines.select import make_engine
 from streamd.errors import EngineError
 from streamd.machine import find_machine
+from streamd.playout.rtmp import Play, open_play
 from tests.support.engines import SECRETS, RunningServer, running_server
 from tests.support.media import decoded_frames, ffprobe, publisher
+from tests.support.ports import own_address
 from tests.support.waiting import wait_until
 
 
@@ -28,7 +29,9 @@ async def server(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
     else:
         binary = find_machine().engines.get("nginx-rtmp")
         assert binary is not None, "the tests need nginx with its RTMP module"
-    async with running_server(tmp_path, request.param, binary) as running:
+    # Of nginx-rtmp's apps one waits for publishers, as it does for streams that come on demand.
+    waiting = () if request.param == "srs" else ("lot/west",)
+    async with running_server(tmp_path, request.param, binary, waiting_apps=waiting) as running:
         yield running
 
 
@@ -116,7 +119,7 @@ async def test_ffmpeg_reads_a_stream_at_its_input_url(server: RunningServer) -> 
 async def test_players_of_this_machine_are_no_viewers_and_others_are(
     server: RunningServer,
 ) -> None:
-    outside = _own_address()
+    outside = own_address()
     with publisher(server.url("live/cam")):
         await server.wait_live("live/cam")
         hosts = ["127.0.0.1", "127.0.0.1", *([outside] if outside else [])]
@@ -127,6 +130,38 @@ async def test_players_of_this_machine_are_no_viewers_and_others_are(
                 return stream is not None and stream.viewers == len(hosts) - 2
 
             await wait_until(is_counted, what="the viewers to be counted")
+
+
+async def test_a_player_elsewhere_is_seen_to_wait_until_there_is_a_publisher(
+    server: RunningServer,
+) -> None:
+    outside = own_address()
+    if outside is None:
+        pytest.skip("this machine has no address but loopback")
+    waited = "live/cam" if server.spec.engine == "srs" else "lot/west/cam"
+
+    async def waits() -> bool:
+        return (await server.engine.streams()).waited == {waited}
+
+    async def nobody_waits() -> bool:
+        return not (await server.engine.streams()).waited
+
+    # One of this machine has been waiting for another stream all the time, and is not seen.
+    async with await _play(server, "127.0.0.1", f"{waited}2"):
+        async with await _play(server, outside, waited) as player:
+            await wait_until(waits, what="the player to be seen")
+            with publisher(server.url(waited)):
+                async with asyncio.timeout(20):
+                    await anext(player)
+                stream = await server.wait_live(waited)
+                assert stream.viewers == 1
+                assert await nobody_waits()
+            await wait_until(waits, what="it to be seen again")
+        await wait_until(nobody_waits, what="it to be forgotten")
+
+
+async def _play(server: RunningServer, host: str, stream: str) -> Play:
+    return await open_play(f"rtmp://{host}:{server.spec.rtmp}/{stream}", timeout_s=10)
 
 
 async def test_hls_plays(server: RunningServer) -> None:
@@ -224,17 +259,6 @@ async def test_tidying_leaves_what_is_live(server: RunningServer) -> None:
         await server.engine.tidy()
         assert before & set(www.glob("cam*.ts"))
         assert (www / "cam.m3u8").exists()
-
-
-def _own_address() -> str | None:
-    """Return an address of this machine that is not loopback, if it has one."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("198.51.100.1", 9))
-        except OSError:
-            return None
-        address = str(probe.getsockname()[0])
-    return None if address.startswith("127.") else address
 
 
 class _playing:  # noqa: N801 - used as a function

@@ -8,7 +8,7 @@ import json
 import socket
 import subprocess
 import threading
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +22,7 @@ from streamd.auth.decide import AuthIndex, Decision, decide_publish
 from streamd.auth.hooks_api import BODY_BYTES, HookServer
 from streamd.config.models import Daemon
 from streamd.desired import Desired, KeySpec, StreamRule
-from streamd.engines.base import HookAnswer, HookRequest, LiveStream
+from streamd.engines.base import HookAnswer, HookRequest, LiveStream, Streams
 from streamd.engines.srs_hooks import answer_srs, parse_srs_hook
 from streamd.errors import EngineError, SettingsError
 from streamd.observed import Publisher
@@ -52,8 +52,8 @@ class SrsWords:
     async def discard(self, request: HookRequest) -> None:
         self.discarded.append(request.client_id)
 
-    async def streams(self) -> Sequence[LiveStream]:
-        return [LiveStream(name, client, 0, 0, 0) for client, name in self.live.items()]
+    async def streams(self) -> Streams:
+        return Streams([LiveStream(name, client, 0, 0, 0) for client, name in self.live.items()])
 
     async def kick(self, stream: str, client_id: str) -> None:
         self.kicked.append(client_id)

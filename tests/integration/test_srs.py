@@ -10,12 +10,16 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from streamd.engines.base import RenderedServer
+from streamd.engines import srs
+from streamd.engines.base import RenderedServer, Streams
 from streamd.engines.select import make_engine
 from streamd.engines.srs import SrsEngine
+from streamd.engines.srs_api import SrsApi
+from streamd.engines.srs_config import api_endpoint
 from streamd.errors import EngineError
 from tests.support.engines import SECRETS, RunningServer, running_server, server_spec
 from tests.support.media import decoded_frames, ffprobe, publisher
+from tests.support.ports import own_address
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.srs
@@ -100,6 +104,69 @@ async def test_a_name_with_a_dot_is_objected_to(server: RunningServer) -> None:
     with publisher(server.url("live/cam.1")):
         hook = await server.wait_hook("publish", "live/cam.1")
         assert hook.objection is not None
+
+
+@pytest.mark.parametrize("by", ["http-flv", "whep"])
+async def test_a_player_by_another_protocol_is_seen_to_wait(server: RunningServer, by: str) -> None:
+    outside = own_address()
+    if outside is None:
+        pytest.skip("this machine has no address but loopback")
+    url = f"http://{outside}:{server.spec.http}"
+    async with aiohttp.ClientSession() as session:
+        if by == "whep":
+            offer = OFFER.replace("sendonly", "recvonly")
+            headers = {"Content-Type": "application/sdp"}
+            where = f"{url}/rtc/v1/whep/?app=live&stream=cam"
+            async with session.post(where, data=offer, headers=headers) as response:
+                assert response.status == 201
+        else:
+            playing = asyncio.create_task(session.get(f"{url}/live/cam.flv"))
+
+        async def is_seen() -> bool:
+            return (await server.engine.streams()).waited == {"live/cam"}
+
+        await wait_until(is_seen, what="the player to be seen")
+        if by == "http-flv":
+            playing.cancel()
+
+
+async def test_with_more_players_than_can_be_told_apart_every_one_counts(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(srs, "_LISTED_PLAYERS", 0)
+    with _reader(f"rtmp://127.0.0.1:{server.spec.rtmp}/live/cam"):
+
+        async def is_seen() -> bool:
+            return (await server.engine.streams()).waited == {"live/cam"}
+
+        await wait_until(is_seen, what="the player to be seen")
+
+
+async def test_a_request_for_hls_is_not_seen(server: RunningServer) -> None:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"http://127.0.0.1:{server.spec.http}/live/cam.m3u8") as response,
+    ):
+        assert response.status == 404
+    assert await server.engine.streams() == Streams([], frozenset())
+
+
+async def test_a_player_by_srt_waits_for_what_only_a_publisher_by_srt_can_give(
+    server: RunningServer,
+) -> None:
+    outside = own_address() or "127.0.0.1"
+    url = f"srt://{outside}:{server.spec.srt}?streamid=#!::r=live/cam,m=request"
+    api = SrsApi(*api_endpoint(server.spec), SECRETS.api_password)
+    try:
+        with _reader(url):
+
+            async def is_listed() -> bool:
+                return [client["type"] for client in await api.clients()] == ["srt-play"]
+
+            await wait_until(is_listed, what="the player to be listed")
+            assert not (await server.engine.streams()).waited
+    finally:
+        await api.close()
 
 
 async def test_http_flv_waits_for_a_publisher(server: RunningServer) -> None:

@@ -106,7 +106,7 @@ class RunningServer:
 
     async def live(self, stream: str) -> LiveStream | None:
         """Return a stream that is published now."""
-        return {found.name: found for found in await self.engine.streams()}.get(stream)
+        return {found.name: found for found in (await self.engine.streams()).live}.get(stream)
 
     async def wait_live(self, stream: str) -> LiveStream:
         """Wait until a stream is published."""

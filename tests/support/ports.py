@@ -59,3 +59,14 @@ def free_port() -> int:
 def free_ports(count: int) -> tuple[int, ...]:
     """Return several such ports."""
     return tuple(free_port() for _ in range(count))
+
+
+def own_address() -> str | None:
+    """Return an address of this machine that is not loopback, if it has one."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("198.51.100.1", 9))
+        except OSError:
+            return None
+        address = str(probe.getsockname()[0])
+    return None if address.startswith("127.") else address

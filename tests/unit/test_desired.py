@@ -89,6 +89,26 @@ class TestRules:
         )
         assert of.servers["main"].apps == ("in/lot", "live", "lot", "made")
 
+    def test_an_engine_that_has_to_know_is_told_where_players_wait_for_what_comes_on_demand(
+        self,
+    ) -> None:
+        nginx = {"engine": "nginx-rtmp", "binary": "/nginx"}
+        door = {"url": "rtsp://10.0.0.9/h264", "on_demand": True}
+        of = desired(
+            servers={"main": nginx, "two": nginx, "srs": {"engine": "srs", "binary": "/srs"}},
+            streams={
+                "doors/a": {"source": door},
+                "gates/a": {"source": {**door, "on_demand": False}},
+                "halls/a": {"source": door, "server": "two"},
+                "lots/a": {"source": door, "server": "srs"},
+            },
+        )
+        assert {name: server.waiting_apps for name, server in of.servers.items()} == {
+            "main": ("doors",),
+            "two": ("halls",),
+            "srs": (),
+        }
+
 
 class TestSources:
     def test_files(self) -> None:

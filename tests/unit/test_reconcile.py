@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from streamd import apply, listings, observe, operations, plan, reconcile, stalls
-from streamd.desired import StreamRule
+from streamd import apply, demand, listings, observe, operations, plan, reconcile, stalls
+from streamd.desired import SourceSpec, StreamRule
+from streamd.playout.spec import PullInput
 from tests.support.core import OUT, Core, ShiftedTime, core_in, desired, running
 from tests.support.snapshots import SERVER
 from tests.support.waiting import wait_until
@@ -435,3 +436,28 @@ async def test_a_target_whose_input_stands_still_is_left_alone(
     await passes(core, 5)
     assert core.runner.starts("target.out") == 1
     assert core.failures("target.out") == 0
+
+
+# Sources on demand
+
+
+async def test_a_stream_on_demand_is_pulled_while_somebody_asks_for_it_and_for_a_while_after(
+    core: Core, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconcile, "ON_CALL_S", 0.02)
+    door = SourceSpec("live/door", "main", (PullInput("rtsp://10.0.0.9/h264"),), on_demand=True)
+    await core.desire(desired(targets={}, sources={"live/door": door}))
+    await core.until_runs("server.main")
+    await passes(core, 3)
+    assert not core.runner.knows("playout.live/door")
+    core.main.waited.add("live/door")
+    await core.until_runs("playout.live/door")
+    core.main.waited.clear()
+    monkeypatch.setattr(demand, "HELD_S", 0.2)
+
+    def has_ended() -> bool:
+        core.reconciler.wake()
+        return not core.runner.knows("playout.live/door")
+
+    await wait_until(has_ended, 10)
+    assert core.runner.starts("playout.live/door") == 1

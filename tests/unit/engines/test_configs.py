@@ -146,6 +146,12 @@ def test_hls_is_cut_as_the_file_says() -> None:
     assert "hls_playlist_length 90000ms;" in nginx(spec)
 
 
+def test_nginx_keeps_players_waiting_in_the_apps_that_wait_alone() -> None:
+    text = nginx(replace(NGINX, waiting_apps=("lot/west",)))
+    assert "idle_streams off;" in _block(text, 'application "live"')
+    assert "idle_streams on;" in _block(text, 'application "lot/west"')
+
+
 @pytest.mark.parametrize("render", [srs, nginx])
 def test_a_directory_that_cannot_be_written_down_is_refused(render: object) -> None:
     assert callable(render)

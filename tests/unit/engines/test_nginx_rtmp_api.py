@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamd.engines.nginx_rtmp_api import Published, parse_statistics
+from streamd.engines.nginx_rtmp_api import Published, Statistics, parse_statistics
 from streamd.errors import EngineError
 
 STATISTICS = b"""<?xml version="1.0" encoding="utf-8" ?>
@@ -17,7 +17,9 @@ STATISTICS = b"""<?xml version="1.0" encoding="utf-8" ?>
 <nclients>3</nclients><publishing/><active/></stream>
 <stream><name>waited-for</name><bytes_in>0</bytes_in>
 <client><id>9</id><address>192.0.2.10</address></client><nclients>1</nclients></stream>
-<nclients>4</nclients></live></application>
+<stream><name>waited-for-here</name><bytes_in>0</bytes_in>
+<client><id>10</id><address>127.0.0.1</address></client><nclients>1</nclients></stream>
+<nclients>5</nclients></live></application>
 <application><name>lot/west</name><live>
 <stream><name>bare</name><bytes_in>0</bytes_in>
 <client><id>11</id><address>192.0.2.9</address><publishing/></client><publishing/></stream>
@@ -25,8 +27,10 @@ STATISTICS = b"""<?xml version="1.0" encoding="utf-8" ?>
 """
 
 
-def test_published_streams_are_read_and_others_are_not() -> None:
-    assert parse_statistics(STATISTICS) == [
+def test_streams_are_read_that_are_published_or_waited_for_elsewhere() -> None:
+    statistics = parse_statistics(STATISTICS)
+    assert statistics.waited == {"live/waited-for"}
+    assert statistics.published == [
         Published(
             app="live",
             name="cam",
@@ -41,7 +45,7 @@ def test_published_streams_are_read_and_others_are_not() -> None:
 
 
 def test_an_idle_server_has_none() -> None:
-    assert parse_statistics(b"<rtmp><server></server></rtmp>") == []
+    assert parse_statistics(b"<rtmp><server></server></rtmp>") == Statistics([])
 
 
 @pytest.mark.parametrize("text", [b"", b"not found", b"<rtmp>", b"\xff"])
