@@ -48,6 +48,8 @@ RefusalKind = Literal[
     "busy",
     "unsuitable",
     "failed",
+    "vetoed",  # by a callback (`streamd.callbacks.asker`)
+    "unasked",
 ]
 
 _SEPARATORS = "-_."

@@ -90,6 +90,7 @@ class HookRequest:
         client_id: the server's id of the connection.
         address: the client's IP address; a WebRTC client can claim any (X-Forwarded-For).
         protocol: rtmp, srt or webrtc.
+        param: all that the client put behind the stream's name, its secret included, as it sent it.
         objection: why this server cannot carry a stream of this name, whoever publishes it; a
             publish with one has to be refused. None: nothing against it.
     """
@@ -102,6 +103,7 @@ class HookRequest:
     address: str
     protocol: str = "rtmp"
     objection: str | None = None
+    param: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

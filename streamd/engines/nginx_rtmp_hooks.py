@@ -42,7 +42,16 @@ def parse_nginx_rtmp_hook(body: bytes) -> HookRequest:
         secrets=secrets_of(body.decode("ascii")) + secrets_of(of_app),
         client_id=own["clientid"],
         address=own["addr"],
+        param="&".join(filter(None, (_arguments(body.decode("ascii")), of_app))),
     )
+
+
+def _arguments(body: str) -> str:
+    """Return what the client put behind the name: all that follows the server's last field."""
+    _, _, behind = body.partition("&call=publish&")
+    _, _, behind = behind.partition("&type=")
+    _, _, arguments = behind.partition("&")
+    return arguments
 
 
 def answer_nginx_rtmp(*, allow: bool) -> HookAnswer:

@@ -37,6 +37,7 @@ def parse_srs_hook(body: bytes) -> HookRequest:
         address=_text(hook, "ip").removeprefix("::ffff:"),
         protocol=_protocol(_text(hook, "tcUrl"), param),
         objection=_objection(stream),
+        param=param,
     )
 
 

@@ -23,6 +23,7 @@ def test_a_publish_is_read() -> None:
         client_id="4",
         address="192.0.2.9",
         protocol="rtmp",
+        param="secret=k1",
     )
 
 
@@ -40,12 +41,17 @@ def test_a_client_cannot_overwrite_what_the_server_says() -> None:
         secrets=("k1", "k2"),
         client_id="4",
         address="192.0.2.9",
+        param=said[1:].decode(),
     )
 
 
 def test_a_secret_behind_the_app_is_found() -> None:
     body = OWN.replace(b"tcurl=rtmp://192.0.2.1/live", b"tcurl=rtmp://192.0.2.1/live%3Fsecret=in")
-    assert parse_nginx_rtmp_hook(body + b"&secret=k").secrets == ("k", "in")
+    found = parse_nginx_rtmp_hook(body + b"&secret=k")
+    assert found.secrets == ("k", "in")
+    assert found.param == "secret=k&secret=in"
+    assert parse_nginx_rtmp_hook(body).param == "secret=in"
+    assert parse_nginx_rtmp_hook(OWN).param == ""
 
 
 @pytest.mark.parametrize("field", [b"app", b"addr", b"clientid", b"call", b"name"])

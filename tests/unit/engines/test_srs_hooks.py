@@ -37,6 +37,7 @@ def test_a_publish_by_rtmp_is_read() -> None:
         client_id="8r8140r7",
         address="192.0.2.9",
         protocol="rtmp",
+        param="?secret=k1",
     )
 
 
