@@ -280,6 +280,15 @@ def test_an_edit_of_a_waiting_target_does_not_wait() -> None:
     assert any(step.process == "target.t" for step in make_plan(desired, observed).steps)  # type: ignore[union-attr] # no kicks here
 
 
+def test_nothing_is_started_for_a_publisher_who_is_being_disconnected() -> None:
+    desired = one_target("rtmp://x/a/1")
+    locked = replace(desired, rules={"live/a": StreamRule("live/a", frozenset({"k1"}))})
+    kick, start = make_plan(locked, Observed(publishers=live())).steps
+    assert isinstance(kick, Kick)
+    assert isinstance(start, Start)
+    assert (kick.client_id, start.process) == ("c1", "server.main")
+
+
 def test_the_backup_runs_beside_a_failing_first_address_until_that_heals() -> None:
     desired = one_target("rtmp://x/a/1", "rtmp://y/a/1")
     start = converge(desired, Observed(publishers=live()))
