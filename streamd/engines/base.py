@@ -41,6 +41,15 @@ class RenderedServer:
 
 
 @dataclass(frozen=True, slots=True)
+class Player:
+    """Somebody who plays a stream: the server's id of the connection, the IP address, and how."""
+
+    client_id: str
+    address: str
+    protocol: str
+
+
+@dataclass(frozen=True, slots=True)
 class LiveStream:
     """One stream that a server says is being published now.
 
@@ -53,6 +62,7 @@ class LiveStream:
         viewers: players, without those on this machine, which streamd's own FFmpegs are. Who
             watches by HLS is not counted.
         video, audio: as `H264 High 1280x720` and `AAC LC 44100`; None without.
+        players: each of the viewers; None where they are too many to be told apart.
     """
 
     name: str = field(repr=False)
@@ -62,6 +72,7 @@ class LiveStream:
     viewers: int
     video: str | None = None
     audio: str | None = None
+    players: tuple[Player, ...] | None = ()
 
 
 @dataclass(frozen=True, slots=True)

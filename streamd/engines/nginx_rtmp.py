@@ -126,9 +126,10 @@ class NginxRtmpEngine(LocalServer):
                 client_id=item.client_id,
                 bytes_in=item.bytes_in,
                 kbps=self._rates.update(item.client_id, item.bytes_in, now),
-                viewers=item.players,
+                viewers=len(item.players),
                 video=item.video,
                 audio=item.audio,
+                players=item.players,
             )
             for item in statistics.published
         ]

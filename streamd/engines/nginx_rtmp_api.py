@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import aiohttp
 
+from streamd.engines.base import Player
 from streamd.errors import EngineError
 
 REQUEST_TIMEOUT_S = 5.0
@@ -32,7 +33,7 @@ class Published:
     name: str
     client_id: str
     bytes_in: int
-    players: int
+    players: tuple[Player, ...]
     video: str | None
     audio: str | None
 
@@ -134,7 +135,7 @@ def parse_statistics(text: bytes) -> Statistics:
             name = stream.findtext("name") or ""
             clients = list(stream.iter("client"))
             publisher = next((each for each in clients if _publishes(each)), None)
-            players = sum(map(_is_viewer, clients))
+            players = tuple(map(_player, filter(_is_viewer, clients)))
             if publisher is not None:
                 published.append(_published(app, name, stream, publisher, players))
             elif players:
@@ -151,8 +152,12 @@ def _is_viewer(client: ET.Element) -> bool:
     return not _publishes(client) and not is_of_this_machine
 
 
+def _player(client: ET.Element) -> Player:
+    return Player(client.findtext("id") or "", client.findtext("address") or "", "rtmp")
+
+
 def _published(
-    app: str, name: str, stream: ET.Element, publisher: ET.Element, players: int
+    app: str, name: str, stream: ET.Element, publisher: ET.Element, players: tuple[Player, ...]
 ) -> Published:
     return Published(
         app=app,

@@ -69,6 +69,8 @@ def _rtmp(spec: ServerSpec, directory: Path, secrets: ServerSecrets) -> tuple[st
         f"        listen {spec.rtmp};",
         "        chunk_size 4096;",
         "        notify_method post;",
+        # As long as SRS waits; callbacks may take 20 s.
+        "        netcall_timeout 30s;",
         *(line for app in spec.apps for line in _application(app, spec, directory, secrets)),
         "    }",
         "}",

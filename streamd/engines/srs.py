@@ -10,8 +10,8 @@ answered with 404 and leaves no trace.
 """
 
 import time
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -25,6 +25,7 @@ from streamd.engines.base import (
     HookRequest,
     LiveStream,
     OpenPort,
+    Player,
     RenderedServer,
     ServerSecrets,
     Streams,
@@ -126,7 +127,8 @@ class SrsEngine(LocalServer):
             count = sum(item["clients"] for item in listed) - len(live)
             players = await self._players() if 0 < count <= _LISTED_PLAYERS else None
             own = Counter(each["stream"] for each in players or () if _is_of_this_machine(each))
-            found = [self._live_stream(item, own[item["id"]], now) for item in live]
+            viewers = _viewers(players or ()) if count <= _LISTED_PLAYERS else None
+            found = [self._live_stream(item, own[item["id"]], viewers, now) for item in live]
             waited = frozenset(_name(item) for item in idle if _is_waited(item, players))
         except (KeyError, TypeError) as error:
             raise EngineError(
@@ -136,7 +138,13 @@ class SrsEngine(LocalServer):
         self._rates.keep(stream.client_id for stream in found)
         return Streams(found, waited)
 
-    def _live_stream(self, item: dict[str, Any], own_players: int, now: float) -> LiveStream:
+    def _live_stream(
+        self,
+        item: dict[str, Any],
+        own_players: int,
+        viewers: Mapping[str, tuple[Player, ...]] | None,
+        now: float,
+    ) -> LiveStream:
         client_id = item["publish"]["cid"]
         return LiveStream(
             name=_name(item),
@@ -146,6 +154,7 @@ class SrsEngine(LocalServer):
             viewers=max(0, item["clients"] - 1 - own_players),
             video=_video(item["video"]),
             audio=_audio(item["audio"]),
+            players=None if viewers is None else viewers.get(item["id"], ()),
         )
 
     async def _players(self) -> Sequence[_Client]:
@@ -196,6 +205,18 @@ def _name(item: dict[str, Any]) -> str:
 def _is_of_this_machine(client: _Client) -> bool:
     is_loopback: bool = client["ip"].removeprefix("::ffff:").startswith("127.")
     return is_loopback
+
+
+def _viewers(players: Sequence[_Client]) -> Mapping[str, tuple[Player, ...]]:
+    """Return those who do not play from this machine, by the id of their stream."""
+    found: defaultdict[str, tuple[Player, ...]] = defaultdict(tuple)
+    for client in players:
+        if not _is_of_this_machine(client):
+            kind = client["type"].partition("-")[0]  # as in `rtmp-play`
+            address = client["ip"].removeprefix("::ffff:")
+            player = Player(client["id"], address, "webrtc" if kind == "rtc" else kind)
+            found[client["stream"]] += (player,)
+    return found
 
 
 def _is_waited(item: dict[str, Any], players: Sequence[_Client] | None) -> bool:

@@ -127,7 +127,12 @@ async def test_players_of_this_machine_are_no_viewers_and_others_are(
 
             async def is_counted() -> bool:
                 stream = await server.live("live/cam")
-                return stream is not None and stream.viewers == len(hosts) - 2
+                if stream is None or stream.viewers != len(hosts) - 2:
+                    return False
+                assert stream.players is not None
+                told = [(each.address, each.protocol) for each in stream.players]
+                assert len({each.client_id for each in stream.players}) == len(told)
+                return told == [(outside, "rtmp")] * stream.viewers
 
             await wait_until(is_counted, what="the viewers to be counted")
 

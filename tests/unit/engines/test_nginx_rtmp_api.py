@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streamd.engines.base import Player
 from streamd.engines.nginx_rtmp_api import Published, Statistics, parse_statistics
 from streamd.errors import EngineError
 
@@ -36,11 +37,11 @@ def test_streams_are_read_that_are_published_or_waited_for_elsewhere() -> None:
             name="cam",
             client_id="4",
             bytes_in=106_479,
-            players=1,
+            players=(Player("7", "192.0.2.10", "rtmp"),),
             video="H264 Baseline 160x120",
             audio="AAC LC 44100",
         ),
-        Published("lot/west", "bare", "11", 0, 0, None, None),
+        Published("lot/west", "bare", "11", 0, (), None, None),
     ]
 
 
