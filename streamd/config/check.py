@@ -7,11 +7,13 @@ from datetime import datetime
 from streamd import names
 from streamd.config.addresses import has_blank
 from streamd.config.check_callbacks import check_callbacks
+from streamd.config.check_recordings import check_recordings
 from streamd.config.check_servers import check_servers
 from streamd.config.check_sources import check_sources, source_feeds
 from streamd.config.check_targets import check_targets
 from streamd.config.check_transcodes import check_transcodes, transcode_feeds
 from streamd.config.data_path import DataPath
+from streamd.config.known_streams import KnownStreams
 from streamd.config.models import Config, Key, Stream
 from streamd.config.own_servers import OwnServers
 from streamd.config.source import Source
@@ -35,6 +37,7 @@ def check(
     """
     engines = engines_of(config, machine)
     suggestions = Suggestions()
+    known = KnownStreams(config, source, suggestions)
     own = OwnServers(config)
     feeds = [*transcode_feeds(config), *source_feeds(config, own)]
     return [
@@ -43,8 +46,9 @@ def check(
         *_streams(config, source, suggestions),
         *_apps(config, source, engines),
         *check_sources(config, source, suggestions),
-        *check_transcodes(config, source, suggestions),
-        *check_targets(config, source, suggestions, own, feeds),
+        *check_transcodes(config, source, known),
+        *check_targets(config, source, known, own, feeds),
+        *check_recordings(config, source, suggestions, known, engines),
         *check_callbacks(config, source),
     ]
 

@@ -7,11 +7,11 @@ from streamd import names, platforms
 from streamd.config.addresses import Address, AddressError, has_blank, parse_address
 from streamd.config.cycles import Feed, loops
 from streamd.config.data_path import DataPath
+from streamd.config.known_streams import KnownStreams
 from streamd.config.models import Config, Target
 from streamd.config.own_servers import OwnServers
 from streamd.config.pattern_index import PatternIndex
 from streamd.config.source import Source
-from streamd.config.suggestions import Suggestions
 from streamd.errors import Problem
 
 
@@ -29,7 +29,7 @@ class _Outlet:
 def check_targets(
     config: Config,
     source: Source,
-    suggestions: Suggestions,
+    known: KnownStreams,
     own: OwnServers,
     others: Iterable[Feed] = (),
 ) -> Iterator[Problem]:
@@ -38,16 +38,15 @@ def check_targets(
     Args:
         config: to check.
         source: where it stands.
-        suggestions: for names that are not known.
+        known: the streams that can be sent.
         own: the servers of the file.
         others: what else makes one stream of another.
     """
-    rules = _Rules(config, source, suggestions)
     outlets: list[_Outlet] = []
     for name, target in config.targets.items():
         path: DataPath = ("targets", name)
         yield from _selection(path, target, source)
-        yield from rules.unmatched(path, target)
+        yield from _unmatched(path, target, known)
         yield from _key(path, target, source)
         for outlet in _outlets(name, target, source):
             if isinstance(outlet, Problem):
@@ -74,31 +73,12 @@ def _selection(path: DataPath, target: Target, source: Source) -> Iterator[Probl
         yield source.error((*path, "streams"), "is empty; name a stream, or set `enabled: false`")
 
 
-class _Rules:
-    """The names and patterns under `streams`, also of those that are not in order."""
-
-    def __init__(self, config: Config, source: Source, suggestions: Suggestions) -> None:
-        declared = filter(names.is_pattern, source.declared("streams"))
-        self._names = dict.fromkeys([*config.streams, *declared])
-        self._names |= dict.fromkeys(each.to for each in config.transcodes.values())
-        self._index = PatternIndex(map(names.full_name, self._names))
-        self._source = source
-        self._suggestions = suggestions
-
-    def unmatched(self, path: DataPath, target: Target) -> Iterator[Problem]:
-        if target.stream is not None:
-            written = [((*path, "stream"), target.stream)]
-        else:
-            written = [
-                ((*path, "streams", position), text)
-                for position, text in enumerate(target.streams or ())
-            ]
-        for where, text in written:
-            if next(self._index.overlapping(names.full_name(text)), None) is None:
-                hint = self._suggestions.nearest(text, self._names) or "; add it under `streams`"
-                yield self._source.error(
-                    where, f"nothing under `streams` lets {text} be published{hint}"
-                )
+def _unmatched(path: DataPath, target: Target, known: KnownStreams) -> Iterator[Problem]:
+    if target.stream is not None:
+        yield from known.unmatched((*path, "stream"), target.stream)
+        return
+    for position, text in enumerate(target.streams or ()):
+        yield from known.unmatched((*path, "streams", position), text)
 
 
 def _key(path: DataPath, target: Target, source: Source) -> Iterator[Problem]:

@@ -5,10 +5,9 @@ from collections.abc import Iterator
 from streamd import names
 from streamd.config.cycles import Feed
 from streamd.config.data_path import DataPath
-from streamd.config.models import Config, Transcode, TranscodeAudio, TranscodeVideo
-from streamd.config.pattern_index import PatternIndex
+from streamd.config.known_streams import KnownStreams
+from streamd.config.models import Config, TranscodeAudio, TranscodeVideo
 from streamd.config.source import Source
-from streamd.config.suggestions import Suggestions
 from streamd.errors import Problem
 
 _ENCODED_VIDEO = ("width", "height", "bitrate", "fps", "keyframe_interval", "preset", "profile",
@@ -18,13 +17,13 @@ _NOT_ENCODED = ("copy", "none")
 _SHORTEST_GOP_S, _LONGEST_GOP_S = 0.5, 20.0
 
 
-def check_transcodes(config: Config, source: Source, suggestions: Suggestions) -> Iterator[Problem]:
+def check_transcodes(config: Config, source: Source, known: KnownStreams) -> Iterator[Problem]:
     """Yield what is wrong with the transcodes.
 
     Args:
         config: to check.
         source: where it stands.
-        suggestions: for names that are not known.
+        known: the streams that can be transcoded.
     """
     full = {names.full_name(name): name for name in config.streams}
     ingests = {
@@ -33,10 +32,9 @@ def check_transcodes(config: Config, source: Source, suggestions: Suggestions) -
         if stream.fallback is not None and stream.keys is not None
     }
     made: dict[str, str] = {}
-    sources = _Readable(config, source)
     for name, transcode in config.transcodes.items():
         path: DataPath = ("transcodes", name)
-        yield from sources.unmatched(path, transcode, suggestions)
+        yield from known.unmatched((*path, "stream"), transcode.stream)
         becomes = names.full_name(transcode.to)
         if becomes in full:
             yield source.error(
@@ -62,27 +60,6 @@ def check_transcodes(config: Config, source: Source, suggestions: Suggestions) -
         if transcode.video.codec == "copy" and transcode.audio.codec == "copy":
             yield source.warning(
                 path, "copies everything as it is; set `video` or `audio`", at_name=True
-            )
-
-
-class _Readable:
-    """What can be transcoded: streams that are published, and what other transcodes make."""
-
-    def __init__(self, config: Config, source: Source) -> None:
-        declared = filter(names.is_pattern, source.declared("streams"))
-        self._names = dict.fromkeys([*config.streams, *declared])
-        self._names |= dict.fromkeys(each.to for each in config.transcodes.values())
-        self._index = PatternIndex(map(names.full_name, self._names))
-        self._source = source
-
-    def unmatched(
-        self, path: DataPath, transcode: Transcode, suggestions: Suggestions
-    ) -> Iterator[Problem]:
-        stream = transcode.stream
-        if next(self._index.overlapping(names.full_name(stream)), None) is None:
-            hint = suggestions.nearest(stream, self._names) or "; add it under `streams`"
-            yield self._source.error(
-                (*path, "stream"), f"nothing under `streams` lets {stream} be published{hint}"
             )
 
 

@@ -25,10 +25,25 @@ _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|s|m|h|d)", re.ASCII)
 _DURATION_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _BIT_RATE = re.compile(r"(\d{1,7}(?:\.\d{1,6})?)([kM])", re.ASCII)
 _BITS = {"k": 1_000, "M": 1_000_000}
+_SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,9})?)(kB|MB|GB|TB|KiB|MiB|GiB|TiB)", re.ASCII)
+_BYTES = {
+    "kB": 10**3,
+    "MB": 10**6,
+    "GB": 10**9,
+    "TB": 10**12,
+    "KiB": 2**10,
+    "MiB": 2**20,
+    "GiB": 2**30,
+    "TiB": 2**40,
+}
 _TIME_OF_DAY = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?", re.ASCII)
 _PERCENTAGE = re.compile(r"(\d{1,3}(?:\.\d{1,9})?)\s*%", re.ASCII)
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_OPTION = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _HOST = re.compile(r"[A-Za-z0-9._-]+|\[?[0-9A-Fa-f:.]+\]?")
+
+STORAGE_SCHEMES = ("s3", "cos", "oss", "obs", "gcs", "azblob", "b2", "webdav", "fs")
+"""What the address of a storage can begin with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +98,20 @@ def _bit_rate(value: object) -> int:
 def write_bit_rate(value: int) -> str:
     """Write a bit rate as in the file: `2500k`."""
     return f"{Decimal(value) / 1_000:f}k"
+
+
+def _size(value: object) -> int:
+    match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError("is not a size; write for example 200MB, 1.5GB or 200GiB")
+    return int(Decimal(match[1]) * _BYTES[match[2]])
+
+
+def write_size(value: int) -> str:
+    """Write a size as in the file, in the largest unit that divides it: `1500MB`, `200GiB`."""
+    fitting = [(count, unit) for unit, size in _BYTES.items() if not value % (count := size)]
+    count, unit = max(fitting, default=(1000, "kB"))
+    return f"{Decimal(value) / count:f}{unit}"
 
 
 def _time_of_day(value: object) -> time:
@@ -144,6 +173,32 @@ def _name(value: str) -> str:
     return value
 
 
+def _option(value: str) -> str:
+    if not _OPTION.fullmatch(value):
+        raise ValueError("is not an option; use a-z, 0-9 and _, as in access_key_id")
+    return value
+
+
+def _http_address(value: str) -> str:
+    match = re.fullmatch(r"https?://[A-Za-z0-9._:\[\]-]+(?:/[!-\"$->@-~]*)?", value)
+    if match is None:
+        raise ValueError("is not a web address; write for example https://HOST/PATH")
+    return value
+
+
+def _storage(value: str) -> str:
+    scheme, separator, place = value.partition("://")
+    if not separator or scheme not in STORAGE_SCHEMES or not place:
+        raise ValueError(f"is not a storage; begin it with {'://, '.join(STORAGE_SCHEMES)}://")
+    if "@" in place.partition("/")[0]:
+        raise ValueError("has a name or password in it; write them under `options`")
+    if scheme == "fs" and not place.startswith("/"):
+        raise ValueError("is not an absolute path; write fs:///DIRECTORY")
+    if not re.fullmatch(r"[A-Za-z0-9._:/~+=,@-]+", place) or {"..", "."} & set(place.split("/")):
+        raise ValueError("cannot be a bucket and a prefix; use letters, digits and -_.~+=,")
+    return value
+
+
 def _host(value: str) -> str:
     if not _HOST.fullmatch(value):
         raise ValueError("is not a host; write a name or an IP address, without a port")
@@ -201,6 +256,9 @@ def _kind_of_keys(value: Any) -> str:
 
 
 Name = Annotated[str, InWords("name", private=True), AfterValidator(_name)]
+OptionName = Annotated[str, InWords("option", private=True), AfterValidator(_option)]
+OptionValue = Annotated[str | SecretStr, InWords("text", private=True)]
+HttpAddress = Annotated[str, InWords("web address"), AfterValidator(_http_address)]
 Host = Annotated[str, InWords("host name or IP address"), AfterValidator(_host)]
 Duration = Annotated[
     timedelta,
@@ -222,6 +280,13 @@ BitRate = Annotated[
     BeforeValidator(_bit_rate),
     PlainSerializer(write_bit_rate, return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "pattern": rf"^{_BIT_RATE.pattern}$"}),
+]
+Size = Annotated[
+    int,
+    InWords("size"),
+    BeforeValidator(_size),
+    PlainSerializer(write_size, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "pattern": rf"^{_SIZE.pattern}$"}),
 ]
 TimeOfDay = Annotated[
     time,
@@ -247,6 +312,7 @@ Port = Annotated[
 ]
 Sha256 = Annotated[str, InWords("64 hex digits", private=True), AfterValidator(_sha256)]
 Secret = Annotated[SecretStr, InWords("secret", private=True)]
+StorageAddress = Annotated[str, InWords("address", private=True), AfterValidator(_storage)]
 SecretAddress = Annotated[SecretStr, InWords("address", private=True)]
 Platform = Literal["youtube", "twitch", "facebook", "bilibili", "kuaishou", "wx", "custom"]
 PublishKeys = Annotated[

@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from streamd.callbacks.events import Action
 from streamd.config.fields import (
@@ -31,12 +31,8 @@ from streamd.config.fields import (
     Timestamp,
     TimeZone,
 )
-
-
-class Model(BaseModel):
-    """Values: frozen, compared whole, and closed to unknown fields."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+from streamd.config.model import Model
+from streamd.config.recording_models import Recording, Storage
 
 
 class Daemon(Model):
@@ -339,10 +335,25 @@ class Config(Model):
     transcodes: dict[Name, Transcode] = Field(
         default_factory=dict, description="Streams made of other streams."
     )
+    recordings: dict[Name, Recording] = Field(
+        default_factory=dict, description="What is recorded, where, and what becomes of it."
+    )
+    storages: dict[Name, Storage] = Field(
+        default_factory=dict, description="Places elsewhere that recordings are uploaded to."
+    )
     callbacks: dict[Name, Callback] = Field(
         default_factory=dict, description="Servers of yours that are told what happens."
     )
 
 
-NAMED_SECTIONS = ("servers", "keys", "streams", "targets", "transcodes", "callbacks")
+NAMED_SECTIONS = (
+    "servers",
+    "keys",
+    "streams",
+    "targets",
+    "transcodes",
+    "recordings",
+    "storages",
+    "callbacks",
+)
 """The sections whose objects have names, so that several files can share them."""

@@ -12,7 +12,8 @@ from pydantic.fields import FieldInfo
 
 from streamd.config import shape
 from streamd.config.fields import Percentage, write_duration, write_percentage
-from streamd.config.models import NAMED_SECTIONS, Config, Model
+from streamd.config.model import Model, written_fields
+from streamd.config.models import NAMED_SECTIONS, Config
 from streamd.platforms import PLATFORMS
 
 PAGE = Path("docs/configuration.md")
@@ -25,8 +26,9 @@ each as `file:line:column: path: what is wrong; what to do`. A field that is not
 error. This page is generated from the code that reads the file.
 
 Times are ISO 8601 with a zone (`2026-12-01T00:00:00Z`), durations a number with a unit (`500ms`
-`2s` `1m` `1h` `7d`), percentages a number with a sign (`30%`). Names are up to 64 of `a-z`, `0-9`,
-`_` and `-`, beginning with a letter or a digit. `yes` and `no` are text; write `true` and `false`.
+`2s` `1m` `1h` `7d`), sizes too (`200MB` `1.5GB` of 1000, `200GiB` of 1024), percentages a number
+with a sign (`30%`). Names are up to 64 of `a-z`, `0-9`, `_` and `-`, beginning with a letter or a
+digit. `yes` and `no` are text; write `true` and `false`.
 Values that begin with `*`, `&`, `!`, `%`, `@` or a backtick need quotes, and so does text that
 looks like a number. Anchors (`&name`, `*name`) and merges (`<<: *name`) work within a file.
 
@@ -123,6 +125,29 @@ transcodes:
     to: livestream-360
     video: {codec: h264, height: 360, bitrate: 600k}
 """,
+    "recordings": """\
+recordings:
+  archive:
+    streams: ["*"]
+    directory: /var/lib/streamd/recordings
+    format: mp4
+    split: 1h
+    resume: 30s
+    keep: {for: 30d, size: 200GB, free: 10%}
+    upload: cloud
+    serve: true
+  evidence: {streams: [door], format: both, upload: {to: cloud, when: segment}}
+""",
+    "storages": """\
+storages:
+  cloud:
+    url: s3://bucket/prefix
+    options:
+      endpoint: https://s3.example.com
+      region: eu-central-1
+      access_key_id: ${cred:s3-id}
+      secret_access_key: ${cred:s3-secret}
+""",
     "callbacks": """\
 callbacks:
   billing:
@@ -186,7 +211,7 @@ def _example(section: str) -> str:
 
 def _table(model: type[Model]) -> str:
     rows = "| Field | Type | Default | |\n|---|---|---|---|\n"
-    for name, field in model.model_fields.items():
+    for name, _, field in written_fields(model):
         annotation = shape.hints(model)[name]
         cells = (
             f"`{name}`",

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from streamd.config.data_path import DataPath
 from streamd.config.fields import InWords
-from streamd.config.models import Config, Model
+from streamd.config.model import Model, written_fields
+from streamd.config.models import Config
 
 _WORDS = {str: "text", bool: "true or false", int: "whole number", float: "number"}
 
@@ -30,9 +31,9 @@ class Spot:
 
 @cache
 def hints(model: type[Model]) -> dict[str, Any]:
-    """Return the annotation of each field of a model, with all that is `Annotated`."""
+    """Return the annotation of each field by its written name, with all that is `Annotated`."""
     known = get_type_hints(model, include_extras=True)
-    return {name: known[name] for name in model.model_fields}
+    return {name: known[attribute] for name, attribute, _ in written_fields(model)}
 
 
 def alternatives(annotation: Any) -> Iterator[Any]:
@@ -89,19 +90,24 @@ def _below(annotation: Any, step: str | int) -> tuple[bool, Any]:
     if arguments is not None:
         return True, arguments[1]
     model = model_of(annotation)
-    return model is not None, hints(model).get(step) if model is not None else annotation
+    if model is None or step.startswith("("):
+        return False, annotation
+    return True, hints(model).get(step)
 
 
 def fields_at(path: DataPath) -> tuple[str, ...]:
     """Return the names of the fields that may stand at a path."""
     model = model_of(spot(path).annotation)
-    return tuple(model.model_fields) if model is not None else ()
+    return tuple(hints(model)) if model is not None else ()
 
 
 def description_of(path: DataPath) -> str:
     """Return what the reference says of the field at a path."""
     model = model_of(spot(path[:-1]).annotation)
-    field = model.model_fields.get(str(path[-1])) if model is not None else None
+    if model is None:
+        return ""
+    known = {name: field for name, _, field in written_fields(model)}
+    field = known.get(str(path[-1]))
     return (field.description or "") if field is not None else ""
 
 
@@ -128,6 +134,8 @@ def _word(annotation: Any) -> str:
         return ", ".join(f"`{value}`" for value in arguments)
     if origin is tuple:
         return f"list of {in_words(arguments[0])}"
+    if origin is dict and model_of(arguments[1]) is None:
+        return f"mapping of {in_words(arguments[0])} to {in_words(arguments[1])}"
     if origin is dict or (isinstance(annotation, type) and issubclass(annotation, Model)):
         return "mapping"
     return _WORDS[annotation]

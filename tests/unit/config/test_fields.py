@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from streamd.config import fields
-from streamd.config.fields import write_bit_rate, write_duration, write_percentage
+from streamd.config.fields import write_bit_rate, write_duration, write_percentage, write_size
 from streamd.config.models import Hls, Key, Server
 
 
@@ -43,6 +43,10 @@ from streamd.config.models import Hls, Key, Server
         (fields.BitRate, "2.5M", 2_500_000),
         (fields.BitRate, "200M", 200_000_000),
         (fields.BitRate, " 128k ", 128_000),
+        (fields.Size, "200MB", 200_000_000),
+        (fields.Size, "1.5GB", 1_500_000_000),
+        (fields.Size, "200GiB", 200 * 2**30),
+        (fields.Size, "0.1TB", 100_000_000_000),
         (fields.TimeOfDay, "18:00", time(18)),
         (fields.TimeOfDay, "7:05", time(7, 5)),
         (fields.TimeOfDay, "23:59:59", time(23, 59, 59)),
@@ -65,6 +69,11 @@ def test_a_value_is_taken(kind: Any, written: object, value: object) -> None:
         (fields.Duration, "1m30s"),
         (fields.Duration, "٣s"),
         (fields.Duration, "9" * 400 + "d"),
+        (fields.Size, "200"),
+        (fields.Size, 200),
+        (fields.Size, "200 MB"),
+        (fields.Size, "200mb"),
+        (fields.Size, "-1GB"),
         (fields.Percentage, "101%"),
         (fields.Percentage, 0.5),
         (fields.Percentage, "0.5"),
@@ -157,6 +166,18 @@ def test_a_bit_rate_is_written_as_it_is_read(bits: int) -> None:
 def test_a_bit_rate_is_written_in_thousands() -> None:
     assert [write_bit_rate(bits) for bits in (8_000, 2_500_000, 200_000_000)] == [
         *("8k", "2500k", "200000k"),
+    ]
+
+
+@given(st.integers(0, 10**15))
+def test_a_size_is_written_as_it_is_read(size: int) -> None:
+    whole = size - size % 1000
+    assert TypeAdapter(fields.Size).validate_python(write_size(whole)) == whole
+
+
+def test_a_size_is_written_in_the_largest_unit_that_divides_it() -> None:
+    assert [write_size(size) for size in (200 * 2**30, 1_500_000_000, 10**12, 0)] == [
+        *("200GiB", "1500MB", "1TB", "0TiB"),
     ]
 
 

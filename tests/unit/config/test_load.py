@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from streamd.config.files import MAX_FILE_BYTES
 from streamd.config.load import load, restore
+from streamd.config.models import NAMED_SECTIONS
 from streamd.desired import desire
 from streamd.errors import ConfigError, Problem
 from tests.unit.config.loading import NOW, SRS, load_text, problems_of, write
@@ -29,6 +30,8 @@ targets:
 """
 
 tmp_path_is_reused = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+SECTIONS = ", ".join(NAMED_SECTIONS)
 
 
 def test_references_are_resolved_and_known(tmp_path: Path) -> None:
@@ -131,13 +134,12 @@ def test_included_files_are_merged_by_name(tmp_path: Path) -> None:
                 "here",
                 "conf.d/1.yaml:2:1: include: cannot stand in an included file; name the files in "
                 "the first one",
-                "conf.d/1.yaml:3:1: daemon: cannot stand in an included file, only servers, keys, "
-                "streams, targets, transcodes; move it",
-                "conf.d/1.yaml:4:1: ffmpeg: cannot stand in an included file, only servers, keys, "
-                "streams, targets, transcodes; move it",
+                f"conf.d/1.yaml:3:1: daemon: cannot stand in an included file, only {SECTIONS}; "
+                "move it",
+                f"conf.d/1.yaml:4:1: ffmpeg: cannot stand in an included file, only {SECTIONS}; "
+                "move it",
                 "conf.d/1.yaml:5:1: kyes: is not a field here; did you mean keys?",
-                "conf.d/1.yaml:6:1: x: is not a field here; there are servers, keys, streams, "
-                "targets, transcodes",
+                f"conf.d/1.yaml:6:1: x: is not a field here; there are {SECTIONS}",
             ],
         ),
         (
@@ -353,7 +355,7 @@ def test_what_cannot_be_restored_says_where_and_no_more() -> None:
     assert str(caught.value).splitlines() == [
         "last-good.json: keys.k.secret: is a number, and text is needed; put it in quotes",
         "last-good.json: new: is not a field here; there are version, include, ffmpeg, daemon, "
-        "servers, keys, streams, targets, transcodes",
+        f"{SECTIONS}",
     ]
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from streamd.config.models import NAMED_SECTIONS
 from tests.unit.config.loading import problems_of
 
 HEAD = "version: 1\n"
@@ -53,7 +54,7 @@ CASES: dict[str, tuple[str, list[str]]] = {
         HEAD + "xyzzy: {}\n",
         [
             "config.yaml:2:1: xyzzy: is not a field here; there are version, include, ffmpeg, "
-            "daemon, servers, keys, streams, targets, transcodes"
+            f"daemon, {', '.join(NAMED_SECTIONS)}"
         ],
     ),
     "an unknown field": (

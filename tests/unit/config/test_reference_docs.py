@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from streamd.config.model import Model, written_fields
 from streamd.config.models import (
     NAMED_SECTIONS,
     Callback,
@@ -12,7 +13,6 @@ from streamd.config.models import (
     Daemon,
     Hls,
     Listen,
-    Model,
     Overlay,
     Stream,
     StreamSource,
@@ -20,6 +20,7 @@ from streamd.config.models import (
     TranscodeAudio,
     TranscodeVideo,
 )
+from streamd.config.recording_models import Keep, Recording, Storage, Upload
 from streamd.config.reference_docs import EXAMPLES, PAGE, reference
 from tests.unit.config.loading import load_text
 
@@ -34,7 +35,7 @@ def test_the_committed_page_is_up_to_date() -> None:
 def test_the_examples_are_a_whole_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     credentials = tmp_path / "credentials"
     credentials.mkdir()
-    for name in ("status-token", "new-studio", "youtube", "door", "billing"):
+    for name in ("status-token", "new-studio", "youtube", "door", "billing", "s3-id", "s3-secret"):
         (credentials / name).write_text(f"0123456789-{name}")
     (tmp_path / "partner.key").write_text("partner-key")
     text = "".join(EXAMPLES.values()).replace("/etc/streamd/", "")
@@ -78,12 +79,16 @@ def rows(section: str) -> list[list[str]]:
         ("transcodes.NAME.video", TranscodeVideo),
         ("transcodes.NAME.video.overlay", Overlay),
         ("transcodes.NAME.audio", TranscodeAudio),
+        ("recordings", Recording),
+        ("recordings.NAME.keep", Keep),
+        ("recordings.NAME.upload", Upload),
+        ("storages", Storage),
         ("callbacks", Callback),
     ],
 )
 def test_each_section_tells_every_field_of_its_model(section: str, model: type[Model]) -> None:
     told = rows(section)
-    assert [row[0].strip("`") for row in told] == list(model.model_fields)
+    assert [row[0].strip("`") for row in told] == [name for name, _, _ in written_fields(model)]
     assert all(len(row) == 4 and row[1] and row[3] for row in told)
     assert " ".join((model.__doc__ or "").split()) in sections()[section]
 
@@ -110,6 +115,9 @@ def test_every_nested_mapping_has_a_section_of_its_own() -> None:
         ("transcodes.NAME.video", "keyframe_interval", "`2s`"),
         ("transcodes.NAME.video", "bitrate", ""),
         ("transcodes.NAME.video.overlay", "margin", "`20`"),
+        ("recordings", "resume", "`30s`"),
+        ("recordings.NAME.keep", "for", ""),
+        ("recordings.NAME.keep", "free", "`5%`"),
     ],
 )
 def test_defaults_are_told_as_in_the_file(section: str, field: str, default: str) -> None:

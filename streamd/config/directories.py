@@ -1,0 +1,87 @@
+"""Whether recordings can be written to a directory: asked of the disk, and for a limited time."""
+
+import errno
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+ANSWER_S = 3.0
+"""A file system that has not answered for so long hangs, as a mount does whose server is gone."""
+
+_MISTAKES = {
+    errno.EACCES: "cannot be written by streamd's user; change its owner or mode",
+    errno.EPERM: "cannot be written by streamd's user; change its owner or mode",
+    errno.ENOTDIR: "is not a directory, or lies below what is none; correct the path",
+    errno.EROFS: "is on a file system that is mounted read-only; mount it for writing",
+    errno.ENAMETOOLONG: "has a name that is too long; shorten it",
+    errno.ELOOP: "has links that lead in a circle; correct the path",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryFault:
+    """Why recordings cannot be written to a directory, following its path.
+
+    `passing` tells that it may heal by itself: a full disk, or a mount that hangs.
+    """
+
+    message: str
+    passing: bool
+
+
+def directory_faults(
+    directories: Iterable[Path], limit_s: float = ANSWER_S
+) -> dict[Path, DirectoryFault]:
+    """Return what is wrong with directories; those that recordings can be written to are left out.
+
+    One that is missing counts by the nearest directory above it, where it would be made. Nothing
+    that stays is made or written. All are looked at at the same time.
+
+    Args:
+        directories: absolute paths.
+        limit_s: how long all of it may take, seconds.
+    """
+    found: dict[Path, DirectoryFault | None] = {}
+    # Not threads of a pool: whoever waits for a file system that hangs cannot be ended, and must
+    # not keep the process from ending either.
+    looking = {
+        path: threading.Thread(target=_look, args=(path, found), daemon=True)
+        for path in dict.fromkeys(directories)
+    }
+    for thread in looking.values():
+        thread.start()
+    deadline = time.monotonic() + limit_s
+    for thread in looking.values():
+        thread.join(max(0.0, deadline - time.monotonic()))
+    hangs = DirectoryFault(
+        f"did not answer for {limit_s:g} s; if it is a mount, look at the server behind it", True
+    )
+    faults = {path: found.get(path, hangs) for path in looking}
+    return {path: fault for path, fault in faults.items() if fault is not None}
+
+
+def _look(path: Path, found: dict[Path, DirectoryFault | None]) -> None:
+    try:
+        _try_writing(path)
+    except OSError as error:
+        mistake = _MISTAKES.get(error.errno or 0)
+        said = os.strerror(error.errno or 0).lower()
+        found[path] = DirectoryFault(
+            mistake or f"cannot be written now: {said}; recording waits until it can", not mistake
+        )
+    else:
+        found[path] = None
+
+
+def _try_writing(path: Path) -> None:
+    nearest = path
+    while not nearest.exists():
+        nearest = nearest.parent
+    # Asking for permission is not enough: a full, remote or read-only file system says no later.
+    with tempfile.TemporaryFile(dir=nearest) as file:
+        file.write(b"\0")
+        file.flush()
