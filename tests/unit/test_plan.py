@@ -1,228 +1,240 @@
 """Laws of the plan, over generated machines and configurations."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamd.config.models import Daemon
-from streamd.desired import Desired, KeySpec, ServerSpec, StreamRule, TargetSpec, reload_identity
-from streamd.jobs import ServerJob, TargetJob
+from streamd.desired import Desired, StreamRule, TargetSpec
+from streamd.jobs import ServerJob, TargetJob, TranscodeJob, job_identity
 from streamd.names import matches, specificity
-from streamd.observed import JobHistory, Observed, ObservedProcess, Publisher
-from streamd.plan import (
-    BACKUP_AFTER_FAILURES,
-    Forget,
-    Kick,
-    Kill,
-    Plan,
-    Reload,
-    Start,
-    Step,
-    Stop,
-    TargetIndex,
-    job_identity,
-    plan,
-    wanted_jobs,
-)
-
-NOW = 1000.0
-CLOCK = datetime(2026, 6, 1, tzinfo=UTC)
-SERVER = ServerSpec(
-    name="main", engine="srs", binary="/srs", host="h", rtmp=1935, http=8080, srt=None,
-    webrtc=None, api=1985, hls_fragment_s=2.0, hls_window_s=20.0, webrtc_candidate=None,
-    hooks="127.0.0.1:2023", apps=(),
-)  # fmt: skip
-STREAMS = ["live/a", "live/b", "rooms/x", "rooms/y", "lot/cam"]
-PATTERNS = [*STREAMS, "live/*", "rooms/*", "*/*"]
-
-
-def input_url(server: str, stream: str) -> str:
-    return f"rtmp://{server}/{stream}"
-
-
-def make_plan(desired: Desired, observed: Observed, now: float = NOW) -> Plan:
-    return plan(desired, observed, input_url, now=now, clock=CLOCK)
-
-
-def key(name: str, salt: str = "") -> KeySpec:
-    return KeySpec(name, (name + salt).ljust(64, "0"))
-
-
-targets = st.builds(
-    TargetSpec,
-    name=st.sampled_from(["t1", "t2", "t3"]),
-    streams=st.lists(st.sampled_from(PATTERNS), min_size=1, max_size=2, unique=True).map(tuple),
-    many=st.just(True),
-    platform=st.just("custom"),
-    urls=st.lists(
-        st.sampled_from(["rtmp://x/a/1", "rtmp://y/{app}/{stream}"]), min_size=1, max_size=2
-    ).map(tuple),
-    enabled=st.booleans(),
-)
-rules = st.builds(
-    StreamRule,
-    pattern=st.sampled_from(PATTERNS),
-    keys=st.none() | st.frozensets(st.sampled_from(["k1", "k2"]), min_size=1),
-)
-desireds = st.builds(
-    Desired,
-    ffmpeg=st.sampled_from(["/usr/bin/ffmpeg", "/opt/ffmpeg"]),
-    daemon=st.just(Daemon()),
-    servers=st.fixed_dictionaries(
-        {},
-        optional={
-            "main": st.builds(
-                replace,
-                st.just(SERVER),
-                rtmp=st.sampled_from([1935, 1936]),
-                hls_fragment_s=st.sampled_from([2.0, 4.0]),
-                host=st.sampled_from(["h", "other"]),
-            ),
-            "second": st.just(replace(SERVER, name="second", api=1986)),
-        },
-    ),
-    keys=st.fixed_dictionaries(
-        {},
-        optional={
-            name: st.builds(key, st.just(name), st.sampled_from(["", "x"])) for name in ("k1", "k2")
-        },
-    ),
-    rules=st.lists(rules, max_size=4).map(lambda found: {rule.pattern: rule for rule in found}),
-    targets=st.lists(targets, max_size=3).map(lambda found: {spec.name: spec for spec in found}),
-)
-publishers = st.lists(
-    st.builds(
-        Publisher,
-        server=st.sampled_from(["main", "second"]),
-        stream=st.sampled_from(STREAMS),
-        published_as=st.just(""),
-        client_id=st.sampled_from(["c1", "c2"]),
-        key=st.none() | st.sampled_from(["k1", "k2"]),
-    ),
-    max_size=4,
-).map(
-    lambda found: {
-        p.stream: replace(p, published_as=p.stream, key_sha256=key(p.key).sha256 if p.key else None)
-        for p in found
-    }
+from streamd.observed import JobHistory, Observed, Publisher
+from streamd.plan import Kick, Kill, Plan, Reload, Start, Stop
+from streamd.wanted import BACKUP_AFTER_FAILURES, TargetIndex, wanted_jobs
+from tests.unit.planning import (
+    CLOCK,
+    CLOSED,
+    INGESTS,
+    NOW,
+    OWN,
+    SERVER,
+    STREAMS,
+    World,
+    converge,
+    desireds,
+    input_url,
+    inputs_like,
+    key,
+    machines,
+    make_plan,
+    rule_keys,
+    targets,
+    transcodes_of,
+    windows,
 )
 
 
-def simulate(observed: Observed, step: Step) -> Observed:
-    """What the machine looks like once a step is done, exits included."""
-    processes = dict(observed.processes)
-    loaded = dict(observed.loaded)
-    present = dict(observed.publishers)
-    if isinstance(step, Start):
-        publisher = step.job.publisher if isinstance(step.job, TargetJob) else ""
-        processes[step.process] = ObservedProcess(
-            step.process, "running", 1, job_identity(step.job), publisher=publisher
-        )
-    if isinstance(step, (Start, Reload)) and isinstance(step.job, ServerJob):
-        loaded[step.job.server.name] = reload_identity(step.job.server)
-    if isinstance(step, (Stop, Kill)):
-        processes[step.process] = replace(processes[step.process], state="exited", pid=0)
-        server = step.process.removeprefix("server.")
-        present = {stream: p for stream, p in present.items() if p.server != server}
-    if isinstance(step, Forget):
-        del processes[step.process]
-    if isinstance(step, Kick):
-        present = {
-            s: p for s, p in present.items() if p.client_id != step.client_id or s != step.stream
-        }
-    return replace(
-        observed,
-        processes=processes,
-        loaded=loaded,
-        publishers=present,
-        stalled=observed.stalled & {n for n, p in processes.items() if p.state == "running"},
-    )
-
-
-def converge(desired: Desired, observed: Observed) -> Observed:
-    """Plan and carry out until nothing is left; the law is that this ends soon."""
-    for _ in range(6):
-        todo = make_plan(desired, observed)
-        if not todo:
-            return observed
-        for step in todo.steps:
-            observed = simulate(observed, step)
-    raise AssertionError(f"still to do: {make_plan(desired, observed).steps}")
-
-
-@given(desireds, publishers)
+@given(desireds(), machines)
 def test_applying_leads_to_an_empty_plan_with_exactly_the_wanted_jobs(
-    desired: Desired, present: dict[str, Publisher]
+    desired: Desired, machine: Observed
 ) -> None:
-    end = converge(desired, Observed(publishers=present))
+    end = converge(desired, machine).observed
     jobs, _ = wanted_jobs(desired, end, input_url, NOW, CLOCK)
     assert {n: p.identity for n, p in end.processes.items()} == {
         n: job_identity(j) for n, j in jobs.items()
     }
 
 
-@given(desireds, publishers)
-def test_planning_what_is_applied_is_empty(desired: Desired, present: dict[str, Publisher]) -> None:
-    end = converge(desired, Observed(publishers=present))
-    assert make_plan(desired, end) == Plan()
+@given(desireds(), machines)
+def test_planning_what_is_applied_is_empty(desired: Desired, machine: Observed) -> None:
+    end = converge(desired, machine)
+    assert make_plan(desired, end.observed) == Plan()
+    assert end.published(desired) == end
+
+
+@given(desireds(), desireds(), machines)
+def test_what_runs_after_an_edit_was_started_from_the_new_file(
+    old: Desired, new: Desired, machine: Observed
+) -> None:
+    assert_started_from(new, converge(new, converge(old, machine)))
 
 
 @settings(max_examples=200)
-@given(desireds, desireds, publishers, st.data())
+@given(desireds(), desireds(), machines, st.data())
 def test_interrupted_after_any_step_in_any_order_it_converges_to_the_same(
-    old: Desired, new: Desired, present: dict[str, Publisher], data: st.DataObject
+    old: Desired, new: Desired, machine: Observed, data: st.DataObject
 ) -> None:
-    start = converge(old, Observed(publishers=present))
+    start = converge(old, machine)
     straight = converge(new, start)
-    steps = list(make_plan(new, start).steps)
+    steps = list(make_plan(new, start.observed).steps)
     interrupted = start
     for step in data.draw(st.permutations(steps)) if steps else []:
         if data.draw(st.booleans()):
             break
-        interrupted = simulate(interrupted, step)
+        interrupted = interrupted.after(step, new)
     ended = converge(new, interrupted)
-    assert set(ended.processes) == set(straight.processes)
-    assert ended.publishers == straight.publishers
+    assert set(ended.observed.processes) == set(straight.observed.processes)
+    assert ended.observed.publishers == straight.observed.publishers
 
 
-@given(desireds, publishers, targets)
+def assert_started_from(desired: Desired, world: World) -> None:
+    """Make sure that what runs is what is wanted now, and not what was before."""
+    wanted, _ = wanted_jobs(desired, world.observed, input_url, NOW, CLOCK)
+    for name, job in wanted.items():
+        if not isinstance(job, ServerJob):  # which takes some settings while it runs
+            assert world.jobs[name] == job
+
+
+def assert_left_alone(before: World, after: World, touched: set[str]) -> None:
+    """Make sure that every process but these is the same one still."""
+    others = {name: pid for name, pid in before.pids.items() if name not in touched}
+    assert others.items() <= after.pids.items()
+
+
+@given(desireds(), machines, targets)
 def test_an_edit_of_one_target_touches_only_its_own_processes(
-    desired: Desired, present: dict[str, Publisher], edited: TargetSpec
+    desired: Desired, machine: Observed, edited: TargetSpec
 ) -> None:
-    start = converge(desired, Observed(publishers=present))
+    start = converge(desired, machine)
     new = replace(desired, targets={**desired.targets, edited.name: edited})
-    for step in make_plan(new, start).steps:
+    # What is made on demand comes and goes with what needs it.
+    needed = {f"playout.{each.stream}" for each in desired.sources.values() if each.on_demand}
+    for step in make_plan(new, start.observed).steps:
         assert not isinstance(step, Kick)
-        assert step.process.startswith(f"target.{edited.name}")
+        assert step.process.startswith(f"target.{edited.name}") or step.process in needed
 
 
-@given(desireds, publishers, st.sampled_from(["k1", "k2"]))
-def test_adding_a_key_disturbs_nobody(
-    desired: Desired, present: dict[str, Publisher], name: str
+@given(desireds(), machines, st.data())
+def test_an_edit_of_one_source_touches_its_playout_and_what_lives_on_that(
+    desired: Desired, machine: Observed, data: st.DataObject
 ) -> None:
+    if not desired.sources:
+        return
+    source = desired.sources[data.draw(st.sampled_from(sorted(desired.sources)))]
+    edited = replace(
+        source,
+        inputs=data.draw(inputs_like(source.inputs)),
+        on_demand=data.draw(st.booleans()),
+        window=data.draw(windows),
+    )
+    start = converge(desired, machine)
+    new = replace(desired, sources={**desired.sources, source.stream: edited})
+    own = f"playout.{source.stream}"
+    for step in make_plan(new, start.observed).steps:
+        assert not isinstance(step, Kick)
+        assert step.process == own
+    end = converge(new, start)
+    assert_started_from(new, end)
+    assert_left_alone(start, end, {own} | start.fed_by({source.stream}))
+    people = {s: p for s, p in start.observed.publishers.items() if not p.internal}
+    assert people.items() <= end.observed.publishers.items()
+
+
+@given(desireds(), machines, st.data())
+def test_an_edit_of_one_transcode_touches_its_ladder_and_what_lives_on_that(
+    desired: Desired, machine: Observed, data: st.DataObject
+) -> None:
+    if not desired.transcodes:
+        return
+    name = data.draw(st.sampled_from(sorted(desired.transcodes)))
+    before = desired.transcodes[name]
+    after = data.draw(transcodes_of(name, [before.stream, "lot/cam"]))
+    start = converge(desired, machine)
+    new = replace(desired, transcodes={**desired.transcodes, name: after})
+    read = {before.stream, after.stream}
+    ladders = {f"transcode.{stream}" for stream in read}
+    needed = {f"playout.{s}" for s in read if s in desired.sources and desired.sources[s].on_demand}
+    for step in make_plan(new, start.observed).steps:
+        assert not isinstance(step, Kick)
+        assert step.process in ladders | needed
+    made = {t.to for t in (*desired.transcodes.values(), after) if t.stream in read}
+    touched = ladders | needed | start.fed_by(made | {p.removeprefix("playout.") for p in needed})
+    end = converge(new, start)
+    assert_started_from(new, end)
+    assert_left_alone(start, end, touched)
+
+
+@given(desireds(), machines, st.sampled_from(OWN), rule_keys)
+def test_an_edit_of_who_may_publish_a_stream_with_a_fallback_leaves_the_stream_on_air(
+    desired: Desired, machine: Observed, stream: str, keys: frozenset[str] | None
+) -> None:
+    if stream not in desired.rules or desired.rules[stream].ingest is None:
+        return
+    ingest = desired.rules[stream].ingest
+    assert ingest is not None
+    start = converge(desired, machine)
+    edited = replace(desired.rules[ingest], keys=keys)
+    new = replace(desired, rules={**desired.rules, ingest: edited})
+    for step in make_plan(new, start.observed).steps:
+        assert isinstance(step, Kick)
+        assert step.stream == ingest
+    assert converge(new, start).pids == start.pids
+
+
+@given(desireds(), machines, st.sampled_from(["k1", "k2"]))
+def test_adding_a_key_disturbs_nobody(desired: Desired, machine: Observed, name: str) -> None:
     without = replace(desired, keys={k: v for k, v in desired.keys.items() if k != name})
-    start = converge(without, Observed(publishers=present))
-    assert not make_plan(replace(without, keys={**without.keys, name: key(name)}), start)
+    start = converge(without, machine)
+    assert not make_plan(replace(without, keys={**without.keys, name: key(name)}), start.observed)
 
 
-@given(desireds, publishers, st.sampled_from(["k1", "k2"]))
+@given(desireds(), machines, st.sampled_from(["k1", "k2"]))
 def test_removing_a_key_kicks_those_who_used_it_and_touches_nothing_else(
-    desired: Desired, present: dict[str, Publisher], name: str
+    desired: Desired, machine: Observed, name: str
 ) -> None:
-    start = converge(desired, Observed(publishers=present))
+    start = converge(desired, machine)
+    present = start.observed.publishers
     new = replace(desired, keys={k: v for k, v in desired.keys.items() if k != name})
-    todo = make_plan(new, start)
-    assert all(isinstance(step, Kick) for step in todo.steps)
-    kicked = {step.stream for step in todo.steps if isinstance(step, Kick)}
+    steps = make_plan(new, start.observed).steps
+    kicked = {step.stream for step in steps if isinstance(step, Kick)}
     open_to_all = {
         p.stream
-        for p in start.publishers.values()
+        for p in present.values()
         if rule_of(desired, p.stream) is not None and rule_of(desired, p.stream).keys is None  # type: ignore[union-attr] # just asked
     }
-    used = {p.stream for p in start.publishers.values() if p.key == name}
+    used = {p.stream for p in present.values() if p.key == name}
     assert kicked == used - open_to_all
+    ended = {step.process for step in steps if not isinstance(step, Kick)}
+    assert ended <= start.fed_by(kicked)
+
+
+@given(desireds(), machines)
+def test_what_is_published_at_an_ingest_goes_nowhere_by_itself(
+    desired: Desired, machine: Observed
+) -> None:
+    end = converge(desired, machine)
+    jobs, _ = wanted_jobs(desired, end.observed, input_url, NOW, CLOCK)
+    read = {job.stream for job in jobs.values() if isinstance(job, TargetJob | TranscodeJob)}
+    ingests = {rule.pattern for rule in desired.rules.values() if rule.ingest_of is not None}
+    assert not read & ingests
+
+
+@given(desireds(), machines)
+def test_what_streamd_publishes_is_on_air_whenever_it_is_wanted(
+    desired: Desired, machine: Observed
+) -> None:
+    end = converge(desired, machine).observed
+    for stream, source in desired.sources.items():
+        sent = any(
+            matches(pattern, stream)
+            for target in desired.targets.values()
+            if target.enabled
+            for pattern in target.streams
+        )
+        read = any(transcode.stream == stream for transcode in desired.transcodes.values())
+        wanted = not source.on_demand or stream in end.demanded or sent or read
+        if wanted and source.window != CLOSED:
+            assert f"playout.{stream}" in end.processes
+            assert end.publishers[stream].internal
+            assert end.publishers[stream].server == source.server
+        else:
+            assert f"playout.{stream}" not in end.processes
+            assert stream not in end.publishers
+    for transcode in desired.transcodes.values():
+        source_of = end.publishers.get(transcode.stream)
+        expected = source_of is not None and source_of.server in desired.servers
+        assert (transcode.to in end.publishers) == expected
 
 
 def rule_of(desired: Desired, stream: str) -> StreamRule | None:
@@ -230,7 +242,7 @@ def rule_of(desired: Desired, stream: str) -> StreamRule | None:
     return max(found, key=lambda rule: specificity(rule.pattern), default=None)
 
 
-@given(desireds, st.sampled_from(STREAMS))
+@given(desireds(), st.sampled_from([*STREAMS, *INGESTS]))
 def test_the_index_finds_what_matching_each_target_finds(desired: Desired, stream: str) -> None:
     expected = {
         target.name
@@ -252,14 +264,14 @@ def live(client_id: str = "c1") -> dict[str, Publisher]:
 
 def test_a_returning_publisher_restarts_its_targets() -> None:
     desired = one_target("rtmp://x/a/1")
-    start = converge(desired, Observed(publishers=live()))
+    start = converge(desired, Observed(publishers=live())).observed
     todo = make_plan(desired, replace(start, publishers=live("c2")))
     assert todo.steps == (Stop("target.t", "the publisher changed"),)
 
 
 def test_a_failed_job_waits_for_its_retry_and_the_plan_says_when() -> None:
     desired = one_target("rtmp://x/a/1")
-    start = converge(desired, Observed(publishers=live()))
+    start = converge(desired, Observed(publishers=live())).observed
     job = wanted_jobs(desired, start, input_url, NOW, CLOCK)[0]["target.t"]
     exited = replace(start.processes["target.t"], state="exited", pid=0)
     observed = replace(
@@ -291,7 +303,7 @@ def test_nothing_is_started_for_a_publisher_who_is_being_disconnected() -> None:
 
 def test_the_backup_runs_beside_a_failing_first_address_until_that_heals() -> None:
     desired = one_target("rtmp://x/a/1", "rtmp://y/a/1")
-    start = converge(desired, Observed(publishers=live()))
+    start = converge(desired, Observed(publishers=live())).observed
     job = wanted_jobs(desired, start, input_url, NOW, CLOCK)[0]["target.t"]
 
     def wanted(**history: float) -> tuple[set[str], float | None]:
@@ -308,13 +320,16 @@ def test_the_backup_runs_beside_a_failing_first_address_until_that_heals() -> No
 
 def test_a_stalled_process_is_killed() -> None:
     desired = one_target("rtmp://x/a/1")
-    start = replace(converge(desired, Observed(publishers=live())), stalled=frozenset({"target.t"}))
-    assert make_plan(desired, start).steps == (Kill("target.t", 1, "it hangs"),)
+    start = replace(
+        converge(desired, Observed(publishers=live())).observed, stalled=frozenset({"target.t"})
+    )
+    pid = start.processes["target.t"].pid
+    assert make_plan(desired, start).steps == (Kill("target.t", pid, "it hangs"),)
 
 
 def test_changes_that_a_server_takes_without_a_restart() -> None:
     desired = one_target("rtmp://x/a/1")
-    start = converge(desired, Observed())
+    start = converge(desired, Observed()).observed
     host = replace(desired, servers={"main": replace(SERVER, host="other")})
     assert not make_plan(host, start)
     fragment = replace(desired, servers={"main": replace(SERVER, hls_fragment_s=4.0)})
