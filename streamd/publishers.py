@@ -1,7 +1,7 @@
 """Who publishes: what hooks and listings told so far, kept over a restart of streamd."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from streamd.auth.sessions import Sessions
 from streamd.observe import Admission, Listing, present
@@ -50,6 +50,10 @@ class Publishers:
             if admission.publisher.stream == stream
         ]
         return found[-1] if found else None
+
+    def all(self) -> Iterator[Publisher]:
+        """Yield everybody who was let in and has not left."""
+        return (admission.publisher for admission in self._admissions.values())
 
     def server_ended(self, server: str) -> None:
         """Note that a server's process has ended: whoever published there is gone."""

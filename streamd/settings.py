@@ -82,6 +82,11 @@ class Settings(BaseSettings):
         return self.state_dir / "last-good.json"
 
     @property
+    def outbox(self) -> Path:
+        """What callbacks are still to be told."""
+        return self.state_dir / "outbox"
+
+    @property
     def stops_media(self) -> bool:
         """Tell whether SIGTERM stops the media too."""
         return self.on_stop == "stop" or (self.on_stop == "auto" and self.supervisor == "own")

@@ -17,8 +17,8 @@ class Consent:
         finish: to be told, once, whether it was let in.
     """
 
-    refused: Refused | None
-    finish: Callable[[bool], None]
+    refused: Refused | None = None
+    finish: Callable[[bool], None] = lambda _: None
 
 
 class Gate(Protocol):
@@ -29,4 +29,4 @@ class Gate(Protocol):
         """Whether there is anybody to ask."""
 
     async def ask(self, server: str, hook: HookRequest, allowed: Allowed) -> Consent:
-        """Ask everybody at once. Bounded in time, and never raises."""
+        """Ask everybody at once. Bounded in time."""

@@ -18,6 +18,7 @@ import structlog
 from aiohttp import web
 
 from streamd.auth.decide import Allowed, Decision, Refused
+from streamd.auth.gate import Consent, Gate
 from streamd.auth.slowdown import Slowdown
 from streamd.engines.base import HookAnswer, HookRequest, OpenPort, Streams
 from streamd.engines.ports import explained
@@ -34,11 +35,14 @@ STOP_TIMEOUT_S = 1.0
 EVICTION_TIMEOUT_S = 2.0
 """streamd's own publisher is gone within this time, or the one that it is in the way of refused."""
 
+LISTING_TIMEOUT_S = 1.0
+"""A server that does not list its streams within this time is not asked whether a name is taken."""
+
 HELD_BACK = 256
 """At most so many refusals are held back at once; further ones are sent at once."""
 
 _EVICTION_POLL_S = 0.005
-_NOT_THE_CLIENTS_FAULT = frozenset({"stopping", "busy", "unsuitable", "failed"})
+_NOT_THE_CLIENTS_FAULT = frozenset({"stopping", "busy", "unsuitable", "failed", "unasked"})
 _SERVER_HEADER = {"Server": "streamd"}  # otherwise the versions of Python and aiohttp
 
 
@@ -74,6 +78,7 @@ class HookServer:
         present: who publishes a stream now. A second one is refused where the server would not
             do so itself: on another server, or under another name of the same stream. A process
             of streamd's own gives way to it: it is disconnected before the second is let in.
+        gate: who else may turn a publisher away; None: nobody.
 
     Attributes:
         refusals: the last refusal by the pattern of the rule that decided.
@@ -90,6 +95,7 @@ class HookServer:
         on_gone: Callable[[str, str], None],
         quiesced: Set[str] = frozenset(),
         present: Callable[[str], Publisher | None] = lambda _: None,
+        gate: Gate | None = None,
     ) -> None:
         self._hook_path = hook_path
         self._engines = engines
@@ -98,6 +104,7 @@ class HookServer:
         self._on_gone = on_gone
         self._quiesced = quiesced
         self._present = present
+        self._gate = gate
         self._slowdown = Slowdown()
         self._held_back = 0
         self._stopping = asyncio.Event()
@@ -174,14 +181,22 @@ class HookServer:
     async def _handle_publish(
         self, request: web.Request, server: str, engine: HookEngine, hook: HookRequest
     ) -> web.StreamResponse:
-        decision = self._decision(server, hook)
+        decision, consent = self._decision(server, hook), Consent()
+        if isinstance(decision, Allowed):
+            decision, consent = await self._ask(server, engine, decision, hook)
         if isinstance(decision, Allowed):
             decision = await self._make_room(decision, hook)
         if isinstance(decision, Refused):
+            consent.finish(False)
             await engine.discard(hook)
             await self._note_refusal(server, hook, decision)
             return _worded(engine.answer(allow=False))
-        response = await _send(request, engine.answer(allow=True))
+        try:
+            response = await _send(request, engine.answer(allow=True))
+        except BaseException:
+            consent.finish(False)
+            raise
+        consent.finish(True)
         publisher = Publisher(
             server=server,
             stream=decision.stream,
@@ -227,6 +242,42 @@ class HookServer:
             reason = f"it is being published already, on server {other.server}"
             return Refused("busy", reason, decision.stream)
         return decision
+
+    async def _ask(
+        self, server: str, engine: HookEngine, allowed: Allowed, hook: HookRequest
+    ) -> tuple[Decision, Consent]:
+        """Ask others about a publisher who may come as far as streamd is concerned."""
+        if self._gate is None or not self._gate.asks or allowed.internal:
+            return allowed, Consent()
+        if await self._is_taken(server, engine, allowed, hook):
+            # The server would find that out after others were told that it comes.
+            return Refused("busy", "it is being published already", allowed.stream), Consent()
+        try:
+            consent = await self._gate.ask(server, hook, allowed)
+        except Exception:
+            log.exception("hook.failed", server=server)
+            reason = "an error in streamd, logged right before this"
+            return Refused("failed", reason, allowed.stream), Consent()
+        if consent.refused is not None:
+            return consent.refused, consent
+        return self._decision(server, hook), consent  # much may have changed meanwhile
+
+    async def _is_taken(
+        self, server: str, engine: HookEngine, allowed: Allowed, hook: HookRequest
+    ) -> bool:
+        """Tell whether the server has another publisher of this name now."""
+        other = self._present(allowed.stream)
+        if other is None or other.internal or other.server != server:
+            return False
+        try:
+            async with asyncio.timeout(LISTING_TIMEOUT_S):
+                listed = await engine.streams()
+        except (TimeoutError, EngineError):
+            return False
+        return any(
+            live.name == allowed.published_as and live.client_id != hook.client_id
+            for live in listed.live
+        )
 
     async def _make_room(self, decision: Allowed, hook: HookRequest) -> Decision:
         """Disconnect streamd's own publisher of a stream, and nobody else, for one that may come.

@@ -93,6 +93,7 @@ class _SampleCollector(Collector):
         yield from _streams(status, self._taken.refused)
         yield from _targets(status)
         yield from _transcodes(status)
+        yield from _callbacks(status)
         yield from _processes(self._taken.pids)
 
 
@@ -213,6 +214,38 @@ def _transcodes(status: Status) -> Iterator[Metric]:
             speed.add_metric((name,), transcode.speed)
         restarts.add_metric((name,), transcode.restarts)
     yield from (state, speed, restarts)
+
+
+def _callbacks(status: Status) -> Iterator[Metric]:
+    up = GaugeMetricFamily(
+        "streamd_callback_up", "0 while requests to the callback fail.", labels=("callback",)
+    )
+    pending = GaugeMetricFamily(
+        "streamd_callback_pending", "Events that wait to be sent.", labels=("callback",)
+    )
+    sent = CounterMetricFamily(
+        "streamd_callback_sent", "Events that arrived.", labels=("callback",)
+    )
+    failures = CounterMetricFamily(
+        "streamd_callback_failures", "Requests without a yes or a no.", labels=("callback",)
+    )
+    dropped = CounterMetricFamily(
+        "streamd_callback_dropped", "Events that were given up.", labels=("callback",)
+    )
+    success = GaugeMetricFamily(
+        "streamd_callback_last_success_timestamp_seconds",
+        "Unix time at which the callback answered last, 0 for never.",
+        labels=("callback",),
+    )
+    for name, callback in status.callbacks.items():
+        up.add_metric((name,), callback.state != "failing")
+        pending.add_metric((name,), callback.pending)
+        sent.add_metric((name,), callback.sent)
+        failures.add_metric((name,), callback.failures)
+        dropped.add_metric((name,), callback.dropped)
+        last = callback.last_success
+        success.add_metric((name,), last.timestamp() if last is not None else 0)
+    yield from (up, pending, sent, failures, dropped, success)
 
 
 def _processes(pids: Mapping[str, int]) -> Iterator[Metric]:

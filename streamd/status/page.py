@@ -9,12 +9,13 @@ from html import escape
 from importlib import resources
 from typing import TypeVar
 
+from streamd.status.callbacks import CallbackStatus
 from streamd.status.report import ServerStatus, Status
 from streamd.status.streams import StreamStatus
 from streamd.status.targets import AS_WANTED, TargetStatus
 from streamd.status.transcodes import TranscodeStatus
 
-Entry = TypeVar("Entry", ServerStatus, StreamStatus, TargetStatus, TranscodeStatus)
+Entry = TypeVar("Entry", ServerStatus, StreamStatus, TargetStatus, TranscodeStatus, CallbackStatus)
 Row = tuple[str, ...]
 
 _CSS = resources.files("streamd.status").joinpath("page.css").read_text(encoding="utf-8")
@@ -64,6 +65,8 @@ _LOOKS = {
     "fallback": ("warn", "▲"),
     "finished": ("off", "○"),
     "scheduled": ("off", "○"),
+    "ok": ("good", "●"),
+    "failing": ("warn", "▲"),
 }
 _URGENCY = ("bad", "warn", "busy", "good", "off")
 
@@ -118,6 +121,13 @@ def _main(status: Status) -> Iterable[str]:
             status.transcodes,
             ("Transcode", "State", "For", "Stream", "Becomes", "#Speed", "#Restarts"),
             lambda name, transcode: _transcode_row(name, transcode, now),
+        )
+    if status.callbacks:
+        yield _section(
+            "Callbacks",
+            status.callbacks,
+            ("Callback", "State", "For", "Answered", "#Waiting", "#Sent", "#Refused"),
+            lambda name, callback: _callback_row(name, callback, now),
         )
 
 
@@ -259,6 +269,18 @@ def _transcode_row(name: str, transcode: TranscodeStatus, now: datetime) -> Row:
         escape(transcode.to),
         "" if transcode.speed is None else f"{transcode.speed:.2f} x",
         str(transcode.restarts),
+    )
+
+
+def _callback_row(name: str, callback: CallbackStatus, now: datetime) -> Row:
+    return (
+        _named(name, callback.address, callback.last_error),
+        _state(callback.state, callback.retry_at, now),
+        _age(callback.since, now),
+        _age(callback.last_success, now),
+        str(callback.pending),
+        str(callback.sent),
+        str(callback.refused),
     )
 
 
