@@ -16,7 +16,7 @@ from typing import Any
 from streamd.config.models import Config
 from streamd.configuration import read
 from streamd.control_api import ask
-from streamd.desired import desire
+from streamd.desire import desire
 from streamd.errors import ControlError, StreamdError
 from streamd.machine import find_machine
 from streamd.settings import read_settings

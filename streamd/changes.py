@@ -21,7 +21,7 @@ from streamd.change import (
 from streamd.config.models import Daemon
 from streamd.desired import RELOADABLE_FIELDS, UNSEEN_FIELDS, Desired, ServerSpec
 from streamd.observed import Observed
-from streamd.plan import server_process
+from streamd.process_names import server_process
 from streamd.stream_changes import both_jobs, stream_changes, target_changes, transcode_changes
 
 

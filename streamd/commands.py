@@ -91,7 +91,7 @@ def _offline_plan(path: Path, settings: Settings) -> tuple[list[dict[str, Any]],
     from streamd.changes import changes, with_notes  # noqa: PLC0415 - likewise
     from streamd.configuration import last_good, read  # noqa: PLC0415 - likewise
     from streamd.control_api import changes_json  # noqa: PLC0415 - likewise
-    from streamd.desired import desire  # noqa: PLC0415 - likewise
+    from streamd.desire import desire  # noqa: PLC0415 - likewise
     from streamd.machine import find_machine  # noqa: PLC0415 - likewise
     from streamd.observed import Observed  # noqa: PLC0415 - likewise
 
@@ -149,7 +149,7 @@ def status(arguments: argparse.Namespace, settings: Settings) -> int:
 def urls(arguments: argparse.Namespace, settings: Settings) -> int:
     """Print where streams are published and played."""
     from streamd.configuration import read  # noqa: PLC0415 - likewise
-    from streamd.desired import desire  # noqa: PLC0415 - likewise
+    from streamd.desire import desire  # noqa: PLC0415 - likewise
     from streamd.machine import find_machine  # noqa: PLC0415 - likewise
     from streamd.urls import urls, urls_json, urls_text  # noqa: PLC0415 - likewise
 
@@ -205,7 +205,7 @@ async def _follow(log_dir: Path, name: str, lines: int) -> None:
 def keygen(arguments: argparse.Namespace, settings: Settings) -> int:
     """Print a new key."""
     from streamd.configuration import read  # noqa: PLC0415 - likewise
-    from streamd.desired import desire  # noqa: PLC0415 - likewise
+    from streamd.desire import desire  # noqa: PLC0415 - likewise
     from streamd.keygen import keygen_text  # noqa: PLC0415 - likewise
     from streamd.machine import find_machine  # noqa: PLC0415 - likewise
 

@@ -17,13 +17,14 @@ from streamd.change import Change
 from streamd.changes import changes, with_notes
 from streamd.config.load import Loaded, load, restore, secrets_of
 from streamd.config.models import Config
-from streamd.desired import Desired, Machine, desire
+from streamd.desire import Machine, desire
+from streamd.desired import Desired
 from streamd.errors import ConfigError, Problem, StreamdError
 from streamd.ffmpeg.argv import FFmpegBinary
 from streamd.ffmpeg.binary import inspect
 from streamd.guard import guard
 from streamd.machine import find_machine
-from streamd.plan import server_process
+from streamd.process_names import server_process
 from streamd.reconcile import Reconciler
 from streamd.servers import Servers
 from streamd.state import write_private

@@ -26,7 +26,7 @@ from streamd.errors import ConfigError, ControlError, StreamdError
 from streamd.listeners import Listeners
 from streamd.logs import set_secrets
 from streamd.notify import Notifier
-from streamd.plan import server_process
+from streamd.process_names import server_process
 from streamd.publishers import Publishers
 from streamd.reconcile import Reconciler
 from streamd.servers import Servers

@@ -11,9 +11,9 @@ import structlog
 from streamd import backoff
 from streamd.backoff import Failure
 from streamd.ffmpeg.errors import last_error
-from streamd.jobs import Job, PlayoutJob, ServerJob
+from streamd.jobs import Job, PlayoutJob, ServerJob, job_identity
 from streamd.observed import JobHistory, ObservedProcess
-from streamd.plan import is_finished, job_identity
+from streamd.plan import is_finished
 from streamd.process_logs import log_file_name, tail
 
 log = structlog.get_logger()

@@ -5,8 +5,9 @@ as for one that an earlier streamd left.
 """
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 
-from streamd.desired import ServerSpec, TranscodeSpec
+from streamd.desired import ServerSpec, TranscodeSpec, identity, restart_identity
 from streamd.playout.spec import PlayoutInput
 
 
@@ -98,6 +99,14 @@ KINDS = ("server", "target", "transcode", "playout")
 
 REPORTING_KINDS = frozenset({"target", "transcode", "playout"})
 """The kinds that report their progress. They hold an FFmpeg, whose start takes much of a core."""
+
+
+@lru_cache(maxsize=32768)
+def job_identity(job: Job) -> str:
+    """Return what a process is known by: another identity is another process."""
+    if isinstance(job, ServerJob):
+        return restart_identity(job.server)
+    return identity(job)
 
 
 def server_of(process: str) -> str | None:

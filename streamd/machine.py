@@ -4,7 +4,8 @@ import os
 import shutil
 from pathlib import Path
 
-from streamd.desired import EngineName, Machine
+from streamd.desire import Machine
+from streamd.desired import EngineName
 
 _SRS_PLACES = ("/usr/local/srs/objs",)
 _NGINX_PLACES = ("/usr/sbin", "/usr/local/sbin", "/usr/local/nginx/sbin", "/opt/nginx/sbin")

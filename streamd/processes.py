@@ -7,8 +7,7 @@ from streamd.config.addresses import progress_address
 from streamd.ffmpeg.argv import FFmpegBinary, target_process
 from streamd.ffmpeg.pull import pull_secrets
 from streamd.ffmpeg.transcode_argv import transcode_process
-from streamd.jobs import PlayoutJob, TargetJob, TranscodeJob
-from streamd.plan import job_identity
+from streamd.jobs import PlayoutJob, TargetJob, TranscodeJob, job_identity
 from streamd.playout.spec import SPEC_FD, PlayoutSpec, PullInput, to_json
 from streamd.supervision.process import ProcessSpec
 

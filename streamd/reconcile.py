@@ -30,19 +30,8 @@ from streamd.listings import CONNECTING_S, IDLE_S, ON_CALL_S, SUSPICIOUS_S, List
 from streamd.machine import find_ffprobe
 from streamd.observed import Observed, ObservedProcess, Publisher
 from streamd.operations import Operations, Turns
-from streamd.plan import (
-    Kill,
-    Plan,
-    PlanIndex,
-    Start,
-    Step,
-    Stop,
-    is_on_call,
-    plan,
-    playout_process,
-    server_process,
-    wanted_jobs,
-)
+from streamd.plan import Kill, Plan, Start, Step, Stop, plan
+from streamd.process_names import playout_process, server_process
 from streamd.processes import Workshop
 from streamd.publishers import Publishers
 from streamd.servers import Servers
@@ -50,6 +39,7 @@ from streamd.stalls import Heed, Stalls, failure_of
 from streamd.state import State
 from streamd.supervision.exits import ExitWatcher
 from streamd.supervision.process import ProcessRunner
+from streamd.wanted import PlanIndex, is_on_call, wanted_jobs
 
 log = structlog.get_logger()
 

@@ -10,8 +10,7 @@ import structlog
 from streamd.desired import ServerSpec, reload_identity, restart_identity
 from streamd.engines.base import MediaEngine
 from streamd.errors import EngineError, StreamdError
-from streamd.jobs import ServerJob
-from streamd.plan import job_identity
+from streamd.jobs import ServerJob, job_identity
 from streamd.process_logs import log_file_name
 from streamd.state import State
 from streamd.supervision.process import ProcessRunner, ProcessSpec

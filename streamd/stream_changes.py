@@ -20,8 +20,9 @@ from streamd.change import (
 from streamd.desired import Desired, SourceSpec, StreamRule
 from streamd.jobs import Job, TargetJob, TranscodeJob
 from streamd.observed import Observed
-from streamd.plan import playout_process, transcode_process, wanted_jobs
 from streamd.playout.spec import FilesInput, PullInput, SlateInput
+from streamd.process_names import playout_process, transcode_process
+from streamd.wanted import wanted_jobs
 
 Jobs = tuple[Mapping[str, Job], Mapping[str, Job]]
 

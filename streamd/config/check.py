@@ -18,7 +18,8 @@ from streamd.config.models import Config, Key, Stream
 from streamd.config.own_servers import OwnServers
 from streamd.config.source import Source
 from streamd.config.suggestions import Suggestions
-from streamd.desired import EngineName, Machine, engine_of
+from streamd.desire import Machine, engine_of
+from streamd.desired import EngineName
 from streamd.errors import Problem
 
 _LONGEST_ECHO = 16

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from streamd.config.models import Config
 from streamd.config.source import Source
-from streamd.desired import Machine
+from streamd.desire import Machine
 from streamd.errors import FFmpegError, Problem
 from streamd.ffmpeg.try_encoder import try_encoder
 

@@ -12,7 +12,7 @@ from streamd.config.models import Config
 from streamd.config.reading import reason
 from streamd.config.recording_models import fixed_part
 from streamd.config.source import Source
-from streamd.desired import Machine
+from streamd.desire import Machine
 from streamd.errors import Problem
 
 _INSTALL = {

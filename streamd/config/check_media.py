@@ -14,7 +14,7 @@ from streamd import names
 from streamd.config.data_path import DataPath
 from streamd.config.models import Config
 from streamd.config.source import Source
-from streamd.desired import Machine, source_directories
+from streamd.desire import Machine, source_directories
 from streamd.errors import MediaAccessError, MediaError, Problem
 from streamd.ffmpeg.media import MediaFacts, as_sent, handling
 from streamd.ffmpeg.probe import probe

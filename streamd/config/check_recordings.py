@@ -12,7 +12,8 @@ from streamd.config.models import Config
 from streamd.config.recording_models import TOKENS, Keep, Recording, storage_of
 from streamd.config.source import Source
 from streamd.config.suggestions import Suggestions
-from streamd.desired import EngineName, listen_of
+from streamd.desire import listen_of
+from streamd.desired import EngineName
 from streamd.errors import Problem
 
 SHORTEST_SPLIT = timedelta(seconds=6)

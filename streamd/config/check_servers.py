@@ -8,7 +8,8 @@ from streamd.config.data_path import DataPath
 from streamd.config.fields import write_duration
 from streamd.config.models import Config, Server
 from streamd.config.source import Source
-from streamd.desired import EngineName, listen_of
+from streamd.desire import listen_of
+from streamd.desired import EngineName
 from streamd.engines.capabilities import lacking
 from streamd.errors import Problem
 

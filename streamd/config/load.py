@@ -22,7 +22,7 @@ from streamd.config.models import NAMED_SECTIONS, Config
 from streamd.config.problems import schema_problems, unsound_objects
 from streamd.config.references import References
 from streamd.config.source import Document, Source
-from streamd.desired import Machine
+from streamd.desire import Machine
 from streamd.errors import ConfigError, Problem
 
 

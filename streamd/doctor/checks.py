@@ -9,7 +9,8 @@ from pathlib import Path
 
 from streamd import __version__
 from streamd.config.models import Config
-from streamd.desired import Desired, ServerSpec, desire
+from streamd.desire import desire
+from streamd.desired import Desired, ServerSpec
 from streamd.doctor import configuration, files, host, hosts, ports, probes, programs, service
 from streamd.doctor.connect import reach_all
 from streamd.doctor.context import Context, look

@@ -9,7 +9,8 @@ from pathlib import Path
 from streamd.config.load import Loaded, load, secrets_of
 from streamd.configuration import last_good
 from streamd.control_api import ask
-from streamd.desired import Desired, Machine, desire
+from streamd.desire import Machine, desire
+from streamd.desired import Desired
 from streamd.doctor import probes
 from streamd.doctor.files import User
 from streamd.doctor.service import Service

@@ -7,7 +7,8 @@ from typing import Literal
 
 from streamd.errors import Problem
 from streamd.observed import JobHistory
-from streamd.plan import BACKUP_SUFFIX, server_process
+from streamd.process_names import BACKUP_SUFFIX, server_process
+from streamd.status.callbacks import CallbackStatus, callback_statuses
 from streamd.status.snapshot import ConfigState, ConfigStateName, Memory, Snapshot
 from streamd.status.streams import StreamStatus, stream_statuses
 from streamd.status.targets import (
@@ -68,7 +69,7 @@ class Status:
     transcodes: Mapping[str, TranscodeStatus] = field(default_factory=dict)
     certificates: Mapping[str, object] = field(default_factory=dict)
     storages: Mapping[str, object] = field(default_factory=dict)
-    callbacks: Mapping[str, object] = field(default_factory=dict)
+    callbacks: Mapping[str, CallbackStatus] = field(default_factory=dict)
 
 
 def status_of(snapshot: Snapshot) -> Status:
@@ -83,6 +84,7 @@ def status_of(snapshot: Snapshot) -> Status:
         streams=stream_statuses(snapshot),
         targets=target_statuses(snapshot),
         transcodes=transcode_statuses(snapshot),
+        callbacks=callback_statuses(snapshot),
     )
 
 
@@ -151,6 +153,7 @@ def remember(snapshot: Snapshot) -> Memory:
             ("stream", status.streams),
             ("target", status.targets),
             ("transcode", status.transcodes),
+            ("callback", status.callbacks),
         )
         for name, entry in entries.items()
     }

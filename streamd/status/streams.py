@@ -9,8 +9,8 @@ from streamd.desired import SourceSpec, StreamRule
 from streamd.engines.base import LiveStream
 from streamd.ffmpeg.track import Playing
 from streamd.observed import JobHistory, Publisher
-from streamd.plan import playout_process
 from streamd.playout.spec import PlayoutInput, PullInput, SlateInput, kind_of
+from streamd.process_names import playout_process
 from streamd.redact import redact_url
 from streamd.status.snapshot import Snapshot
 from streamd.status.targets import redact_text

@@ -11,9 +11,10 @@ from streamd import names
 from streamd.desired import TargetSpec
 from streamd.ffmpeg.track import Track
 from streamd.observed import JobHistory, ObservedProcess
-from streamd.plan import TargetIndex, target_process
+from streamd.process_names import target_process
 from streamd.redact import Redactor, redact_url
 from streamd.status.snapshot import Snapshot
+from streamd.wanted import TargetIndex
 
 TargetState = Literal["live", "waiting", "connecting", "stalled", "backoff", "blocked", "disabled"]
 

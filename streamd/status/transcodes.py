@@ -5,7 +5,7 @@ from datetime import datetime
 
 from streamd.desired import TranscodeSpec
 from streamd.observed import JobHistory
-from streamd.plan import transcode_process
+from streamd.process_names import transcode_process
 from streamd.status.snapshot import Snapshot
 from streamd.status.targets import TargetState, job_state, redact_text
 

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from streamd.config.load import load
-from streamd.desired import Machine, desire
+from streamd.desire import Machine, desire
 
 GOAL_S = 5.0
 

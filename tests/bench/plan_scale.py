@@ -16,9 +16,10 @@ from streamd.desired import (
     TargetSpec,
     reload_identity,
 )
-from streamd.jobs import TargetJob
+from streamd.jobs import TargetJob, job_identity
 from streamd.observed import Observed, ObservedProcess, Publisher
-from streamd.plan import PlanIndex, job_identity, plan, wanted_jobs
+from streamd.plan import plan
+from streamd.wanted import PlanIndex, wanted_jobs
 
 GOAL_S = 0.5
 NOW = datetime(2026, 6, 1, tzinfo=UTC)

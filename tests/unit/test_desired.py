@@ -10,16 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamd.config.models import Config
+from streamd.desire import Machine, desire
 from streamd.desired import (
     AudioSpec,
     Desired,
-    Machine,
     OverlaySpec,
     SourceSpec,
     StreamRule,
     TranscodeSpec,
     VideoSpec,
-    desire,
     identity,
 )
 from streamd.jobs import PlayoutJob, TranscodeJob

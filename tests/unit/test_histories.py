@@ -8,9 +8,8 @@ import pytest
 
 from streamd import backoff
 from streamd.histories import Histories
-from streamd.jobs import Job, ServerJob, TargetJob
+from streamd.jobs import Job, ServerJob, TargetJob, job_identity
 from streamd.observed import JobHistory, ObservedProcess, ProcessState
-from streamd.plan import job_identity
 from streamd.process_logs import log_file_name
 from tests.support.snapshots import SERVER
 

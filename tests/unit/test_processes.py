@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from streamd.desired import AudioSpec, TranscodeSpec, VideoSpec
 from streamd.ffmpeg.argv import FFmpegBinary
-from streamd.jobs import PlayoutJob, TargetJob, TranscodeJob
-from streamd.plan import job_identity
+from streamd.jobs import PlayoutJob, TargetJob, TranscodeJob, job_identity
 from streamd.playout.spec import (
     SPEC_FD,
     FilesInput,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from streamd import apply, demand, listings, observe, operations, plan, reconcile, stalls
+from streamd import apply, demand, listings, observe, operations, reconcile, stalls, wanted
 from streamd.desired import SourceSpec, StreamRule
 from streamd.playout.spec import PullInput
 from tests.support.core import OUT, Core, ShiftedTime, core_in, desired, running
@@ -155,14 +155,14 @@ async def test_a_stop_that_was_asked_for_is_no_failure(core: Core) -> None:
 async def test_the_backup_is_taken_after_failures_and_given_up_once_the_first_heals(
     core: Core, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plan, "BACKUP_GIVEN_UP_AFTER_S", 0.1)
+    monkeypatch.setattr(wanted, "BACKUP_GIVEN_UP_AFTER_S", 0.1)
     both = replace(OUT, urls=("rtmp://one/app/K", "rtmp://two/app/K"))
     await live(core, targets={"out": both})
-    for count in range(1, plan.BACKUP_AFTER_FAILURES + 1):
+    for count in range(1, wanted.BACKUP_AFTER_FAILURES + 1):
         assert not core.runner.knows("target.out~backup")
         core.runner.exit("target.out")
         await wait_until(lambda n=count: core.failures("target.out") == n, 10)  # type: ignore[misc] # bound in the loop
-        if count < plan.BACKUP_AFTER_FAILURES:
+        if count < wanted.BACKUP_AFTER_FAILURES:
             await core.until_runs("target.out")
     await core.until_runs("target.out~backup", "target.out")
     core.report("target.out", 1_000_000)

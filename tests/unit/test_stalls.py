@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 
 from streamd.engines.base import LiveStream
-from streamd.jobs import Job, ServerJob, TargetJob
+from streamd.jobs import Job, ServerJob, TargetJob, job_identity
 from streamd.observe import Listing
 from streamd.observed import Observed, ObservedProcess, Publisher
-from streamd.plan import job_identity
 from streamd.stalls import SUSPICIOUS_AFTER_S, Heed, Stalls
 from tests.support.core import Core
 from tests.support.snapshots import SERVER

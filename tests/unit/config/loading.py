@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from streamd.config.load import Loaded, load
-from streamd.desired import Machine
+from streamd.desire import Machine
 from streamd.errors import ConfigError, Problem
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)

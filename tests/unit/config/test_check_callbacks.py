@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from streamd.desired import desire
+from streamd.desire import desire
 from tests.unit.config.loading import SRS, load_text, problems_of
 
 HEAD = "version: 1\ncallbacks:\n"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from streamd.desired import Machine
+from streamd.desire import Machine
 from tests.unit.config.loading import NGINX, PROGRAM, SRS, problems_of
 
 NOTHING = Machine(engines={}, ffmpeg=None)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from streamd.config.files import MAX_FILE_BYTES
 from streamd.config.load import load, restore
 from streamd.config.models import NAMED_SECTIONS
-from streamd.desired import desire
+from streamd.desire import desire
 from streamd.errors import ConfigError, Problem
 from tests.unit.config.loading import NOW, SRS, load_text, problems_of, write
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from streamd.config.addresses import parse_address
 from streamd.config.models import Config
 from streamd.config.own_servers import OwnServers
-from streamd.desired import Machine, desire
+from streamd.desire import Machine, desire
 from streamd.urls import urls
 
 USUAL: dict[str, Any] = {}
