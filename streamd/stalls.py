@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from streamd.backlog import with_unread_input
 from streamd.encoding_pace import falls_behind
 from streamd.ffmpeg.progress import ProgressReceiver
 from streamd.ffmpeg.track import Track
@@ -13,6 +14,9 @@ from streamd.observe import STALL_S, Flow, Listing, flows, is_stalled
 from streamd.observed import Observed, ObservedProcess
 
 SUSPICIOUS_AFTER_S = 2.0
+
+UNREAD_S = 1.0
+"""A process that has left its input unread for so long, and sent nothing for `STALL_S`, hangs."""
 
 SILENT_S = 10.0
 """A playout reports every second, also with nothing on air; one that does not hangs."""
@@ -52,6 +56,7 @@ class Stalls:
         self.progress: ProgressReceiver | None = None
         self._started_at: dict[int, float] = {}
         self._flows: Mapping[tuple[str, str], Flow] = {}
+        self._unread_since: Mapping[int, float] = {}
 
     def hear(self, progress: ProgressReceiver) -> None:
         """Hear FFmpegs' reports there from now on, also of those that run already."""
@@ -82,15 +87,18 @@ class Stalls:
         if self.progress is None:
             return Heed()
         self.progress.drain(now)
-        connecting = suspicious = False
+        connecting = False
+        suspects = []
         for process, job in _reporting(observed, jobs):
             advanced_at = self._advanced_at(process)
             if advanced_at is not None and now - advanced_at < SUSPICIOUS_AFTER_S:
                 self._histories.advanced(job, now)
             elif fed_by(job) is not None:  # a playout may have nothing to send for hours
                 connecting = connecting or advanced_at is None
-                suspicious = suspicious or advanced_at is not None
-        return Heed(connecting, suspicious)
+                suspects += [process.pid] if advanced_at is not None else []
+        unread = with_unread_input(suspects) if suspects else ()
+        self._unread_since = {pid: self._unread_since.get(pid, now) for pid in unread}
+        return Heed(connecting, bool(suspects))
 
     def stalled(self, observed: Observed, jobs: Mapping[str, Job], now: float) -> frozenset[str]:
         """Return the names of the processes that hang, by every report up to now."""
@@ -134,8 +142,15 @@ class Stalls:
         publisher = observed.publishers.get(stream)
         if publisher is None:
             return False
-        flow = self._flow(stream, observed)
-        return is_stalled(started_at, self._advanced_at(process), flow, now)
+        advanced_at = self._advanced_at(process)
+        if advanced_at is not None and self._leaves_input(process.pid, advanced_at, now):
+            return True
+        return is_stalled(started_at, advanced_at, self._flow(stream, observed), now)
+
+    def _leaves_input(self, pid: int, advanced_at: float, now: float) -> bool:
+        """Tell whether a process does nothing with what it gets, which needs no listing to see."""
+        unread_since = self._unread_since.get(pid, now)
+        return now - unread_since >= UNREAD_S and now - advanced_at >= STALL_S
 
     def _advanced_at(self, process: ObservedProcess) -> float | None:
         track = self._track(process)
