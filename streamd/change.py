@@ -75,8 +75,6 @@ _FIELD_NAMES = {
     "hooks": "daemon.hooks",
     "window": "source.start or source.end",
     "on_demand": "source.on_demand",
-    "ingest": "fallback",
-    "internal": "source or fallback",
     "timeout_s": "timeout",
 }
 

@@ -16,13 +16,19 @@ from streamd.change import (
     named,
     own_streams,
     pairs,
-    with_targets,
 )
 from streamd.config.models import Daemon
 from streamd.desired import RELOADABLE_FIELDS, UNSEEN_FIELDS, Desired, ServerSpec
 from streamd.observed import Observed
 from streamd.process_names import server_process
-from streamd.stream_changes import both_jobs, stream_changes, target_changes, transcode_changes
+from streamd.stream_changes import (
+    Jobs,
+    both_jobs,
+    lost,
+    stream_changes,
+    target_changes,
+    transcode_changes,
+)
 
 
 def changes(
@@ -47,7 +53,7 @@ def changes(
     return (
         *_daemon_changes(old, new, observed),
         *_server_changes(old, new, observed, viewers),
-        *_key_changes(old, new, observed, put_off),
+        *_key_changes(old, new, observed, put_off, jobs),
         *stream_changes(old, new, observed, put_off, jobs),
         *target_changes(old, new, observed, jobs),
         *transcode_changes(old, new, observed, jobs),
@@ -112,13 +118,17 @@ def _restarts(server: ServerSpec, fields: Sequence[str]) -> bool:
 
 
 def _key_changes(
-    old: Desired, new: Desired, observed: Observed, put_off: Mapping[str, str | None]
+    old: Desired,
+    new: Desired,
+    observed: Observed,
+    put_off: Mapping[str, str | None],
+    jobs: Jobs,
 ) -> list[Change]:
     """Return the changes of keys, each with the publishers that it puts off."""
     found = []
     for name, before, after in pairs(old.keys, new.keys):
         kicked = frozenset(stream for stream, key in put_off.items() if key == name)
-        found.append(change_of("key", name, before, after, with_targets(observed, kicked)))
+        found.append(change_of("key", name, before, after, lost(observed, kicked, jobs)))
     return found
 
 

@@ -1,6 +1,6 @@
 """What a save changes of streams, targets and transcodes: whatever is made of publishers. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -11,7 +11,6 @@ from streamd.change import (
     Touched,
     change_of,
     differing,
-    fed_by,
     live_targets,
     named,
     pairs,
@@ -20,7 +19,7 @@ from streamd.change import (
 from streamd.desired import Desired, SourceSpec, StreamRule
 from streamd.jobs import Job, TargetJob, TranscodeJob
 from streamd.observed import Observed
-from streamd.playout.spec import FilesInput, PullInput, SlateInput
+from streamd.playout.spec import IngestInput, SlateInput
 from streamd.process_names import playout_process, transcode_process
 from streamd.wanted import wanted_jobs
 
@@ -62,10 +61,13 @@ def stream_changes(
         restarts = process in observed.processes and _differs(process, jobs)
         if restarts and pattern in observed.publishers:
             kicked.add(pattern)
-        touched = with_targets(observed, frozenset(kicked))
+        touched = lost(observed, kicked, jobs)
         change = change_of("stream", pattern, None, None, touched)
         if before is not None and after is not None:
-            fields = (*differing(before[0], after[0]), *_differing_source(before[1], after[1]))
+            fields = (
+                *_differing_rule(before[0], after[0]),
+                *_differing_source(before[1], after[1]),
+            )
             action: Action = "restart" if restarts else "update"
             change = replace(change, action=action, fields=tuple(dict.fromkeys(named(fields))))
         elif after is None:
@@ -74,27 +76,62 @@ def stream_changes(
     return found
 
 
+def lost(observed: Observed, streams: Collection[str], jobs: Jobs) -> Touched:
+    """Return what is touched when some streams lose their publishers: what is made of them too."""
+    found = frozenset(streams)
+    while True:
+        made = {
+            transcode.to
+            for job in jobs[0].values()
+            if isinstance(job, TranscodeJob) and job.stream in found
+            for transcode in job.transcodes
+            if transcode.to in observed.publishers
+        }
+        if made <= found:
+            return with_targets(observed, found)
+        found |= made
+
+
 _Stream = tuple[StreamRule, SourceSpec | None]
 
 
 def _streams(desired: Desired) -> dict[str, _Stream]:
-    """Return the streams of the file: an ingest is part of its stream, a transcode's of that."""
+    """Return the streams of the file, without what follows from elsewhere in it.
+
+    An ingest is part of its stream, and a transcode's stream of that. Where an ingest is read is a
+    matter of the server.
+    """
     keys = {
         rule.ingest_of: rule.keys for rule in desired.rules.values() if rule.ingest_of is not None
     }
     return {
-        pattern: (replace(rule, keys=keys.get(pattern, rule.keys)), desired.sources.get(pattern))
+        pattern: (
+            replace(rule, keys=keys.get(pattern, rule.keys)),
+            _without_ingest(desired.sources.get(pattern)),
+        )
         for pattern, rule in desired.rules.items()
         if rule.ingest_of is None and (not rule.internal or pattern in desired.sources)
     }
 
 
+def _without_ingest(source: SourceSpec | None) -> SourceSpec | None:
+    if source is None:
+        return None
+    inputs = (each for each in source.inputs if not isinstance(each, IngestInput))
+    return replace(source, inputs=tuple(inputs))
+
+
+def _differing_rule(before: StreamRule, after: StreamRule) -> tuple[str, ...]:
+    # What else a source or a fallback makes of a rule is told by `_differing_source`.
+    return tuple(n for n in differing(before, after) if n not in ("internal", "ingest"))
+
+
 def _differing_source(before: SourceSpec | None, after: SourceSpec | None) -> tuple[str, ...]:
     """Return what differs between two sources, as written in the file."""
     found = []
-    for name, kinds in (("fallback", SlateInput), ("source", FilesInput | PullInput)):
+    for name, slates in (("fallback", True), ("source", False)):
         inputs = [
-            [each for each in spec.inputs if isinstance(each, kinds)] if spec else []
+            [each for each in spec.inputs if isinstance(each, SlateInput) == slates] if spec else []
             for spec in (before, after)
         ]
         if inputs[0] != inputs[1]:
@@ -134,7 +171,8 @@ def transcode_changes(old: Desired, new: Desired, observed: Observed, jobs: Jobs
             for transcode in job.transcodes
             if transcode.to in observed.publishers
         )
-        touched = Touched(made, targets=frozenset(ended) | fed_by(observed, made))
+        touched = lost(observed, made, jobs)
+        touched = replace(touched, targets=touched.targets | ended)
         change = change_of("transcode", name, before, after, touched)
         if change.action == "update" and ended:
             change = replace(change, action="restart")

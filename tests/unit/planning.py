@@ -124,7 +124,11 @@ pulls = st.builds(
 slates = st.builds(SlateInput, st.sampled_from(["/srv/one.mp4", "/srv/two.png"]))
 windows = st.sampled_from([None, None, OPEN, CLOSED])
 ladder_videos = st.sampled_from(
-    [VideoSpec("h264", height=720, bitrate=2_000_000), VideoSpec("h264", bitrate=500_000)]
+    [
+        VideoSpec("h264", height=720, bitrate=2_000_000),
+        VideoSpec("h264", bitrate=500_000),
+        VideoSpec("none"),
+    ]
 )
 
 

@@ -143,7 +143,7 @@ def test_an_edit_of_one_transcode_touches_its_ladder_and_what_lives_on_that(
     start = converge(desired, machine)
     new = replace(desired, transcodes={**desired.transcodes, name: after})
     read = {before.stream, after.stream}
-    ladders = {f"transcode.{stream}" for stream in read}
+    ladders = {f"transcode.{stream}{kind}" for stream in read for kind in ("", "~sound")}
     needed = {f"playout.{s}" for s in read if s in desired.sources and desired.sources[s].on_demand}
     for step in make_plan(new, start.observed).steps:
         assert not isinstance(step, Kick)

@@ -307,6 +307,19 @@ class TestTranscode:
             progress="127.0.0.1:2023",
         )
 
+    def test_those_of_sound_alone_are_made_by_one_of_their_own(self) -> None:
+        sound = replace(rendition("s"), video=VideoSpec("none"))
+        shall = replace(self.SHALL, transcodes={**self.SHALL.transcodes, "s": sound})
+        found = jobs(shall, BY_STREAMD)
+        assert found["transcode.live/a"] == jobs(self.SHALL, BY_STREAMD)["transcode.live/a"]
+        of_sound = found["transcode.live/a~sound"]
+        assert isinstance(of_sound, TranscodeJob)
+        assert of_sound.transcodes == (sound,)
+        start = converge(self.SHALL, Observed()).observed
+        assert {step.process for step in make_plan(shall, start).steps} == {  # type: ignore[union-attr] # no kicks here
+            "transcode.live/a~sound"
+        }
+
     def test_the_order_in_the_file_means_nothing(self) -> None:
         turned = replace(self.SHALL, transcodes={"p": rendition("p"), "q": rendition("q")})
         assert list(turned.transcodes) != list(self.SHALL.transcodes)
