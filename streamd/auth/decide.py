@@ -305,7 +305,7 @@ def authorised(publisher: Publisher, index: AuthIndex, now: datetime) -> str | N
     if rule.internal:
         return None if publisher.internal else _internal(rule)
     if publisher.internal:
-        return f"stream {rule.pattern} is not published by streamd any more"
+        return f"stream {publisher.stream} is not published by streamd any more"
     if rule.keys is None:
         return None
     if publisher.key_sha256 is None:

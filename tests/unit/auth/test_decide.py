@@ -518,3 +518,172 @@ def test_a_name_made_to_match_slowly_does_not() -> None:
     rules = desired(anybody("live/*a*a*a*a*a*a*a*b"))
     # Trying every way to share the letters out would outlast the test run.
     assert isinstance(decided(request("live/" + "a" * 190), rules, NOW), Refused)
+
+
+# Streams that streamd publishes itself.
+
+OWN = "own-secret-of-streamd"
+SHOWN = desired(
+    StreamRule("live/show", frozenset(), internal=True, ingest="in/show"),
+    StreamRule("in/show", frozenset({"studio"}), ingest_of="live/show"),
+    StreamRule("lot/lobby", frozenset(), internal=True),
+    rule("lot/*", "camera", in_name=True),
+    anybody("*/*"),
+)
+
+
+def from_here(name: str, *secrets: str, address: str = "127.0.0.1") -> HookRequest:
+    return replace(request(name, *secrets), address=address)
+
+
+def decided_with_own(asked: HookRequest, shall: Desired = SHOWN) -> Decision:
+    return decide_publish(asked, AuthIndex(shall, OWN), NOW)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"])
+@pytest.mark.parametrize("name", ["live/show", "lot/lobby"])
+def test_streamds_own_secret_from_this_machine_lets_onto_its_streams(
+    name: str, address: str
+) -> None:
+    assert decided_with_own(from_here(name, OWN, address=address)) == Allowed(
+        name, name, internal=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("address", "secrets"),
+    [
+        ("192.0.2.1", (OWN,)),
+        ("::ffff:192.0.2.1", (OWN,)),
+        ("127.0.0.1.example.com", (OWN,)),
+        ("", (OWN,)),
+        ("127.0.0.1", ()),
+        ("127.0.0.1", ("",)),
+        ("127.0.0.1", (STUDIO,)),
+        ("127.0.0.1", (OWN[:-1],)),
+        ("127.0.0.1", (sha256(OWN),)),
+        ("127.0.0.1", (*("wrong" for _ in range(SECRETS_TRIED)), OWN)),
+    ],
+)
+def test_nobody_else_publishes_them(address: str, secrets: tuple[str, ...]) -> None:
+    refused = decided_with_own(from_here("live/show", *secrets, address=address))
+    assert isinstance(refused, Refused)
+    assert (refused.kind, refused.shown, refused.pattern) == ("internal", "live/show", "live/show")
+
+
+def test_without_a_secret_of_its_own_not_even_streamd_publishes_them() -> None:
+    for secret in (OWN, "", sha256("")):
+        assert isinstance(decided(from_here("live/show", secret), SHOWN, NOW), Refused)
+
+
+def test_who_comes_to_the_name_that_people_watch_is_told_where_to_publish() -> None:
+    assert reason(decided_with_own(request("live/show", STUDIO))) == (
+        "stream live/show has a fallback, and streamd publishes it; publish to app in, stream "
+        "show instead (`streamd urls` prints the address)"
+    )
+    assert reason(decided_with_own(request("lot/lobby", CAMERA))) == (
+        "streamd itself publishes stream lot/lobby; publish under another name"
+    )
+
+
+def test_at_the_ingest_the_keys_of_the_stream_decide() -> None:
+    assert decided_with_own(request("in/show", STUDIO)) == Allowed(
+        "in/show", "in/show", "studio", sha256(STUDIO)
+    )
+    refused = decided_with_own(request("in/show", CAMERA))
+    assert isinstance(refused, Refused)
+    assert (refused.kind, refused.pattern) == ("wrong_key", "in/show")
+
+
+@pytest.mark.parametrize("name", ["in/show", "lot/cam7"])
+def test_streamds_own_secret_is_no_key_of_what_others_publish(name: str) -> None:
+    assert isinstance(decided_with_own(from_here(name, OWN)), Refused)
+
+
+def test_streamd_on_a_stream_that_anybody_may_publish_is_anybody() -> None:
+    assert decided_with_own(from_here("open/x", OWN)) == Allowed("open/x", "open/x")
+
+
+def test_a_key_behind_the_name_lets_nobody_onto_a_stream_of_streamds_own() -> None:
+    for separator in ("", "-", "_", "."):
+        decision = decided_with_own(request(f"lot/lobby{separator}{CAMERA}"))
+        assert isinstance(decision, Refused) or decision.stream != "lot/lobby"
+
+
+def came_in(name: str, *, internal: bool, key_sha256: str | None = None) -> Publisher:
+    return Publisher("main", name, name, "c1", None, key_sha256, internal=internal)
+
+
+@pytest.mark.parametrize(
+    ("live", "after", "expected"),
+    [
+        (came_in("live/show", internal=True), SHOWN, None),
+        (
+            came_in("live/show", internal=True),
+            desired(rule("live/show", "studio")),
+            "stream live/show is not published by streamd any more",
+        ),
+        (
+            came_in("live/show", internal=True),
+            desired(anybody("*/*")),
+            "stream live/show is not published by streamd any more",
+        ),
+        (
+            came_in("live/show", internal=True),
+            desired(),
+            "no stream of the file matches it any more",
+        ),
+        (
+            came_in("live/show", internal=False),
+            SHOWN,
+            "stream live/show has a fallback, and streamd publishes it; publish to app in, stream "
+            "show instead (`streamd urls` prints the address)",
+        ),
+        (
+            came_in("lot/lobby", internal=False, key_sha256=sha256(CAMERA)),
+            SHOWN,
+            "streamd itself publishes stream lot/lobby; publish under another name",
+        ),
+        (came_in("in/show", internal=False, key_sha256=sha256(STUDIO)), SHOWN, None),
+        (
+            came_in("in/show", internal=False, key_sha256=sha256(STUDIO)),
+            desired(rule("live/show", "studio")),
+            "no stream of the file matches it any more",
+        ),
+    ],
+)
+def test_who_is_on_a_stream_of_streamds_own_stays_just_when_it_is_streamd(
+    live: Publisher, after: Desired, expected: str | None
+) -> None:
+    assert must_go(live, after, NOW) == expected
+
+
+@st.composite
+def with_own_streams(draw: st.DrawFn) -> Desired:
+    """Rules of which some, for one stream each, are streamd's own."""
+    shall = draw(desireds())
+    own = draw(st.lists(NAMES, max_size=3, unique=True))
+    made = {name: StreamRule(name, frozenset(), internal=True) for name in own}
+    return replace(shall, rules={**shall.rules, **made})
+
+
+@given(requests(), with_own_streams(), st.booleans(), st.booleans())
+def test_streamd_alone_is_let_onto_its_own_streams_and_as_itself_onto_no_other(
+    asked: HookRequest, shall: Desired, is_here: bool, knows: bool
+) -> None:
+    asked = replace(
+        asked,
+        address="127.0.0.1" if is_here else "192.0.2.1",
+        secrets=(*asked.secrets, OWN) if knows else asked.secrets,
+    )
+    decision = decided_with_own(asked, shall)
+    deciding = shall.rules.get(f"{asked.app}/{asked.stream}")
+    if deciding is not None and deciding.internal:
+        assert isinstance(decision, Allowed) == (is_here and knows)
+    if isinstance(decision, Allowed):
+        onto = naive_rule(shall.rules, decision.stream)
+        assert onto is not None
+        assert decision.internal == onto.internal
+        assert must_go(replace(publisher(decision), internal=decision.internal), shall, NOW) is None
+    else:
+        assert OWN not in repr(decision)
