@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import platform
 import signal
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -16,6 +17,7 @@ from streamd import __version__
 from streamd.auth.decide import AuthIndex, Decision, decide_publish
 from streamd.auth.hooks_api import HookServer
 from streamd.auth.sessions import Sessions
+from streamd.callbacks.service import Callbacks
 from streamd.config.watch import ConfigWatcher
 from streamd.configuration import Accepted, Configuration
 from streamd.control_api import ControlServer, changes_json
@@ -26,6 +28,7 @@ from streamd.errors import ConfigError, ControlError, StreamdError
 from streamd.listeners import Listeners
 from streamd.logs import set_secrets
 from streamd.notify import Notifier
+from streamd.observed import Publisher
 from streamd.process_names import server_process
 from streamd.publishers import Publishers
 from streamd.reconcile import Reconciler
@@ -97,14 +100,22 @@ class Daemon:
             self._reconciler,
             self._accept,
         )
+        self._callbacks = Callbacks(
+            settings.outbox,
+            platform.node(),
+            self._publishers,
+            snapshot=self._snapshot,
+            pattern_of=self._pattern_of,
+        )
         self._hooks = HookServer(
             self._secrets.hook_path,
             engines=self._servers.engines,
             decide=self._decide,
-            on_admitted=self._reconciler.admitted,
-            on_gone=self._reconciler.gone,
+            on_admitted=self._admitted,
+            on_gone=self._gone,
             quiesced=self._servers.quiesced,
             present=self._publishers.of,
+            gate=self._callbacks.gate,
         )
         status = StatusServer(self._snapshot)
         self._listeners = Listeners(self._hooks, status, self._reconciler.take_progress)
@@ -170,6 +181,8 @@ class Daemon:
                     "supervisord": self._keep_supervisord,
                     "watchdog": self._keep_watchdog,
                     "memory": self._keep_memory,
+                    "callbacks": self._callbacks.run_sender,
+                    "telling": self._tell,
                 }.items()
             ]
             self._notifier.ready(self._summary())
@@ -197,6 +210,7 @@ class Daemon:
         await self._control.stop()
         await self._listeners.close()
         await self._reconciler.close()
+        await self._callbacks.close()
         await self._servers.close()
         if self._stop.is_set() and self._settings.stops_media and not self._is_external:
             await self._supervisord.shutdown()
@@ -217,6 +231,7 @@ class Daemon:
             servers = [server_process(name) for name in accepted.desired.servers]
             await self._supervisord.redact(servers, self._servers.redact)
         self._auth = AuthIndex(accepted.desired, self._secrets.publish_secret)
+        self._callbacks.desire(accepted.desired)
 
     async def _watch(self) -> None:
         """Reload whenever the content of a watched file has changed."""
@@ -274,8 +289,21 @@ class Daemon:
         assert self._auth is not None, "hooks are served once a configuration is accepted"  # noqa: S101 - for mypy
         return decide_publish(request, self._auth, datetime.now(UTC))
 
+    def _pattern_of(self, stream: str) -> str | None:
+        rule = self._auth.rule_for(stream) if self._auth is not None else None
+        return rule.pattern if rule is not None else None
+
+    def _admitted(self, publisher: Publisher) -> None:
+        self._reconciler.admitted(publisher)
+        self._callbacks.wake()
+
+    def _gone(self, server: str, client_id: str) -> None:
+        self._reconciler.gone(server, client_id)
+        self._callbacks.wake()
+
     def _snapshot(self) -> Snapshot:
-        return gather(self._configuration, self._reconciler, self._hooks, self._memory)
+        callbacks = self._callbacks.facts()
+        return gather(self._configuration, self._reconciler, self._hooks, self._memory, callbacks)
 
     # Loops
 
@@ -291,6 +319,11 @@ class Daemon:
             self._reconciler.wake()
             await _exit_of(pid)
             log.error("supervisord.ended", pid=pid)
+
+    async def _tell(self) -> None:
+        """Tell callbacks what happens, once it is known what there is."""
+        await self._reconciler.passed()
+        await self._callbacks.run_teller()
 
     async def _keep_watchdog(self) -> None:
         """Tell systemd that the loop of passes goes on, and how things are."""

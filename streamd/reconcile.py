@@ -155,6 +155,11 @@ class Reconciler:
         async with self._passed:
             await self._passed.wait_for(lambda: self._ended > begun and self.converged)
 
+    async def passed(self) -> None:
+        """Wait until a pass has ended, so that what is observed is true."""
+        async with self._passed:
+            await self._passed.wait()
+
     # The loops, each a task of the daemon's
 
     async def run(self) -> None:

@@ -2,17 +2,22 @@
 
 import platform
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from streamd import __version__
 from streamd.auth.hooks_api import HookServer
 from streamd.configuration import Configuration
 from streamd.reconcile import Reconciler
-from streamd.status.snapshot import Memory, ServerFacts, Snapshot
+from streamd.status.snapshot import CallbackFacts, Memory, ServerFacts, Snapshot
 
 
 def gather(
-    configuration: Configuration, reconciler: Reconciler, hooks: HookServer, memory: Memory
+    configuration: Configuration,
+    reconciler: Reconciler,
+    hooks: HookServer,
+    memory: Memory,
+    callbacks: Mapping[str, CallbackFacts],
 ) -> Snapshot:
     """Return the present moment.
 
@@ -21,6 +26,7 @@ def gather(
         reconciler: what exists, and what its servers and FFmpegs told last.
         hooks: who was refused.
         memory: of the report before.
+        callbacks: what became of the requests to each.
     """
     desired = configuration.applied.desired if configuration.applied else None
     listings = reconciler.listings
@@ -47,4 +53,5 @@ def gather(
         refusals=hooks.refusals,
         refused=hooks.refused,
         memory=memory,
+        callbacks=callbacks,
     )
