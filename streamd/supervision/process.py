@@ -13,6 +13,13 @@ FFmpeg binds the socket of its progress reports to it, so the sender's address o
 the process, without a table and across restarts of streamd: 127.64.0.0 + pid (22 bits).
 """
 
+SPAWNED = "{spawned}"
+"""Stands in an argv for when the process started and its pid: `20261123T013000.123456Z-4242`, UTC.
+
+It is put in between fork and exec, so that a process that is started again, from the same spec,
+writes over nothing that it has written before.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class ProcessSpec:

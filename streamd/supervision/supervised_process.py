@@ -1,6 +1,6 @@
 """One process inside supervisord 4.3, by value: supervisor's classes with streamd's manners.
 
-It gets its argv as it is, reads secrets from descriptors, knows its pid's address, dies with
+It gets its argv as it is, reads secrets from descriptors, knows its pid and start, dies with
 supervisord, is started once, and its output is masked before it reaches a file.
 """
 
@@ -20,7 +20,7 @@ from supervisor.process import Subprocess
 from supervisor.states import ProcessStates
 
 from streamd.supervision.child_log import ChildLog, LineMasker, RotatedFile
-from streamd.supervision.protocol import MARKER, PID_ADDRESS, pid_address
+from streamd.supervision.protocol import MARKER, PID_ADDRESS, SPAWNED, pid_address, spawned
 from streamd.supervision.spawn import die_with_parent, readable_fd
 
 PRIORITY = 999
@@ -200,8 +200,7 @@ class SupervisedProcess(Subprocess):
             for number in (*_HANDLED, *_IGNORED_BY_PYTHON):
                 signal.signal(number, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_SETMASK, self._signal_mask)
-            address = pid_address(os.getpid())
-            super()._spawn_as_child(filename, [a.replace(PID_ADDRESS, address) for a in argv])
+            super()._spawn_as_child(filename, _filled(argv))
         finally:
             os._exit(_SPAWN_FAILED)  # whatever happens, no second supervisord goes on from here
 
@@ -241,6 +240,15 @@ class SupervisedProcess(Subprocess):
     def kill_due_in_s(self) -> float | None:
         """Return the time until its SIGKILL; None when it is not being stopped."""
         return self.delay - time.time() if self.state == ProcessStates.STOPPING else None
+
+
+def _filled(argv: list[str]) -> list[str]:
+    """Put into an argv what is known of a process only within it."""
+    pid = os.getpid()
+    texts = {PID_ADDRESS: pid_address(pid), SPAWNED: spawned(pid, time.time_ns())}
+    for token, text in texts.items():
+        argv = [argument.replace(token, text) for argument in argv]
+    return argv
 
 
 def _now() -> str:

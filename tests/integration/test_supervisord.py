@@ -3,13 +3,15 @@ import json
 import os
 import signal
 import stat
+import time
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
 
+from streamd.archive.layout import run_pid, run_started_at
 from streamd.errors import SupervisorError
-from streamd.supervision.process import PID_ADDRESS
+from streamd.supervision.process import PID_ADDRESS, SPAWNED
 from streamd.supervision.protocol import pid_address
 from streamd.supervision.supervisord import START_BATCH, Supervisord
 from tests.support.supervisord import (
@@ -217,6 +219,21 @@ async def test_the_pid_address_in_argv_is_that_of_the_process(
     pid = (await supervisord.start([supervisord.spec("x", SLEEPER, argument)]))["x"]
     expected = f"udp://127.0.0.1:9?localaddr={pid_address(pid)}"
     await wait_until(lambda: expected in command_line(pid), what=expected)
+
+
+async def test_two_starts_of_one_spec_are_told_apart_in_argv(
+    supervisord: RunningSupervisord,
+) -> None:
+    seen: list[str] = []
+    for _ in range(2):
+        code = "import sys; print('<' + sys.argv[1] + '>')"
+        pid = (await supervisord.start([supervisord.spec("x", code, SPAWNED)]))["x"]
+        await supervisord.wait_for_state("x", "exited")
+        start = supervisord.log_text("x").rpartition("<")[2].partition(">")[0]
+        assert abs(run_started_at(start) - time.time()) < 60
+        assert run_pid(start) == pid
+        seen.append(start)
+    assert seen == sorted(set(seen))
 
 
 async def test_the_environment_is_minimal_and_marked(supervisord: RunningSupervisord) -> None:

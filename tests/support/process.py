@@ -10,21 +10,27 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from streamd.ffmpeg.progress import PID_BASE
-from streamd.supervision.process import PID_ADDRESS, ProcessSpec
+from streamd.supervision import protocol
+from streamd.supervision.process import ProcessSpec
 from streamd.supervision.spawn import readable_fd
 
 _STOP_TIMEOUT_S = 10
 
 # Runs between fork and exec: the pid is known only then, and stays the same over the exec.
 _CHILD = """\
-import json, os, socket, sys
+import json, os, runpy, sys, time
 with open(int(sys.argv[1])) as given:
-    argv, inputs, token, base = json.load(given)
+    argv, inputs, protocol = json.load(given)
+protocol = runpy.run_path(protocol)
 for at, source in inputs:
     os.dup2(source, at)
-address = socket.inet_ntoa((base + os.getpid()).to_bytes(4))
-os.execve(argv[0], [text.replace(token, address) for text in argv], {})
+texts = {
+    protocol["PID_ADDRESS"]: protocol["pid_address"](os.getpid()),
+    protocol["SPAWNED"]: protocol["spawned"](os.getpid(), time.time_ns()),
+}
+for token, value in texts.items():
+    argv = [text.replace(token, value) for text in argv]
+os.execve(argv[0], argv, {})
 """
 
 
@@ -67,7 +73,7 @@ def spawned(spec: ProcessSpec) -> Iterator[Spawned]:
     sources = {at: readable_fd(text.encode()) for at, text in spec.secret_inputs.items()}
     # Clear of the numbers that they are to have.
     moved = {at: _above(source) for at, source in sources.items()}
-    order = [spec.argv, list(moved.items()), PID_ADDRESS, PID_BASE]
+    order = [spec.argv, list(moved.items()), protocol.__file__]
     given = readable_fd(json.dumps(order).encode())
     stdin = moved.get(0, subprocess.DEVNULL)
     log_path = Path(spec.log_path)

@@ -5,11 +5,17 @@ from hypothesis import strategies as st
 
 from streamd.supervision import process
 from streamd.supervision import protocol as supervisor_protocol
-from streamd.supervision.protocol import pid_address
+from streamd.supervision.protocol import pid_address, spawned
 
 
-def test_the_token_is_the_one_that_specs_hold() -> None:
+def test_the_tokens_are_those_that_specs_hold() -> None:
     assert supervisor_protocol.PID_ADDRESS == process.PID_ADDRESS
+    assert supervisor_protocol.SPAWNED == process.SPAWNED
+
+
+def test_a_start_is_told_by_the_clock_and_the_pid() -> None:
+    assert spawned(4242, 1_795_397_400_123_456_789) == "20261123T013000.123456Z-4242"
+    assert spawned(1, 999) == "19700101T000000.000000Z-1"
 
 
 @given(st.integers(1, 2**22))
