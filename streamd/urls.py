@@ -74,7 +74,10 @@ def urls(
 def _servers_of(desired: Desired, stream: str) -> list[ServerSpec]:
     """Return the servers that a stream can be on: what streamd publishes is on one."""
     source = desired.sources.get(stream)
-    return list(desired.servers.values()) if source is None else [desired.servers[source.server]]
+    if source is not None:
+        return [desired.servers[source.server]]
+    read = next((each.stream for each in desired.transcodes.values() if each.to == stream), None)
+    return list(desired.servers.values()) if read is None else _servers_of(desired, read)
 
 
 def _ingest(

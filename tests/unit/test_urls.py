@@ -6,8 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamd.desired import Desired, KeySpec, StreamRule
+from streamd.desired import (
+    AudioSpec,
+    Desired,
+    KeySpec,
+    SourceSpec,
+    StreamRule,
+    TranscodeSpec,
+    VideoSpec,
+)
 from streamd.errors import StreamdError
+from streamd.playout.spec import FilesInput
 from streamd.urls import Url, urls, urls_json, urls_text
 from tests.support.snapshots import DESIRED, SERVER
 
@@ -179,3 +188,99 @@ def test_json_has_every_field() -> None:
         "note": None,
     }
     assert [Url(**each) for each in said] == list(urls(ALL, "show"))
+
+
+# What streamd publishes itself.
+
+SECOND = replace(SERVER, name="second", host="b.example.com", rtmp=1940, api=1986)
+
+
+def source(stream: str, server: str = "main") -> SourceSpec:
+    return SourceSpec(stream, server, (FilesInput(("/srv/a.mp4",)),))
+
+
+def rendition(stream: str, to: str) -> TranscodeSpec:
+    return TranscodeSpec(to, stream, to, VideoSpec("copy"), AudioSpec("copy"))
+
+
+OWN = replace(
+    DESIRED,
+    servers={"main": SERVER, "second": SECOND},
+    rules={
+        "live/show": StreamRule("live/show", frozenset(), internal=True, ingest="in/show"),
+        "in/show": StreamRule("in/show", frozenset({"studio"}), ingest_of="live/show"),
+        "live/lobby": StreamRule("live/lobby", frozenset(), internal=True),
+        "made/small": StreamRule("made/small", frozenset(), internal=True),
+        "made/tiny": StreamRule("made/tiny", frozenset(), internal=True),
+    },
+    sources={"live/show": source("live/show"), "live/lobby": source("live/lobby", "second")},
+    transcodes={
+        "small": rendition("live/lobby", "made/small"),
+        "tiny": rendition("made/small", "made/tiny"),
+    },
+)
+
+
+def test_a_stream_with_a_fallback_is_published_at_its_ingest_and_played_by_its_name() -> None:
+    host = "live.example.com"
+    found = of(OWN, "show")
+    assert found == {
+        ("publish", "rtmp", "studio"): f"rtmp://{host}/in/show?secret=<studio>",
+        ("publish", "srt", "studio"): (
+            f"srt://{host}:10080?streamid=#!::r=in/show,secret=<studio>,m=publish"
+        ),
+        ("publish", "whip", "studio"): (
+            f"http://{host}:8080/rtc/v1/whip/?app=in&stream=show&secret=<studio>"
+        ),
+        ("play", "rtmp"): f"rtmp://{host}/live/show",
+        ("play", "http-flv"): f"http://{host}:8080/live/show.flv",
+        ("play", "hls"): f"http://{host}:8080/live/show.m3u8",
+        ("play", "whep"): f"http://{host}:8080/rtc/v1/whep/?app=live&stream=show",
+    }
+    (obs,) = [url for url in urls(OWN, "show") if url.obs_server]
+    assert (obs.obs_server, obs.obs_key) == (f"rtmp://{host}/in", "show?secret=<studio>")
+
+
+def test_an_ingest_is_told_with_its_stream_and_not_by_itself() -> None:
+    assert {url.stream for url in urls(OWN)} == set(OWN.rules) - {"in/show"}
+    assert not any("in/show" in url.url for url in urls(OWN) if url.action == "play")
+    text = urls_text(urls(OWN, "show"))
+    assert text.startswith("live/show on server main\n  publish with key studio\n")
+
+
+@pytest.mark.parametrize("stream", ["lobby", "made/small", "made/tiny"])
+def test_what_streamd_alone_publishes_is_played_only(stream: str) -> None:
+    assert {key[0] for key in of(OWN, stream)} == {"play"}
+
+
+def test_what_streamd_publishes_is_on_one_server_and_what_is_made_of_it_too() -> None:
+    on = {(url.stream, url.server) for url in urls(OWN)}
+    assert on == {
+        ("live/show", "main"),
+        ("live/lobby", "second"),
+        ("made/small", "second"),
+        ("made/tiny", "second"),
+    }
+
+
+def test_what_is_made_of_a_stream_that_others_publish_is_where_that_may_be() -> None:
+    rules = {**OWN.rules, "live/lobby": StreamRule("live/lobby", None)}
+    desired = replace(OWN, rules=rules, sources={})
+    assert {url.server for url in urls(desired, "made/tiny")} == {"main", "second"}
+
+
+def test_a_fallback_without_authentication_is_published_without_a_secret() -> None:
+    rules = {**OWN.rules, "in/show": StreamRule("in/show", None, ingest_of="live/show")}
+    assert of(replace(OWN, rules=rules), "show")["publish", "rtmp"] == (
+        "rtmp://live.example.com/in/show"
+    )
+
+
+def test_an_ingest_of_another_app_is_addressed_whole() -> None:
+    rules = {
+        "lot/cam": StreamRule("lot/cam", frozenset(), internal=True, ingest="in/lot/cam"),
+        "in/lot/cam": StreamRule("in/lot/cam", frozenset({"studio"}), ingest_of="lot/cam"),
+    }
+    desired = replace(OWN, rules=rules, sources={"lot/cam": source("lot/cam")}, transcodes={})
+    (obs,) = [url for url in urls(desired) if url.obs_server]
+    assert (obs.stream, obs.obs_server) == ("lot/cam", "rtmp://live.example.com/in/lot")
