@@ -8,6 +8,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -179,12 +180,12 @@ def test_a_playout_that_was_killed_or_hangs_is_replaced(daemon: Streamd, slate: 
         daemon.wait_for_state("streams", "live/show", "fallback")
         playout = daemon.pids()["streams.live/show"]
         os.kill(playout, sign)
-        wait_until_sync(
-            lambda ended=playout: daemon.pids().get("streams.live/show") not in (None, 0, ended),
-            60,
-            "another playout",
-        )
+        wait_until_sync(partial(_is_replaced, daemon, playout), 60, "another playout")
     daemon.wait_for_state("streams", "live/show", "fallback")
+
+
+def _is_replaced(daemon: Streamd, playout: int) -> bool:
+    return daemon.pids().get("streams.live/show") not in (None, 0, playout)
 
 
 def test_all_is_back_after_the_media_server_was_killed(daemon: Streamd, slate: Path) -> None:

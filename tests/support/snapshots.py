@@ -1,12 +1,13 @@
 """Snapshots of a small machine, to be varied by keyword."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from streamd.config.models import Daemon
 from streamd.desired import Desired, KeySpec, ServerSpec, StreamRule, TargetSpec
+from streamd.ffmpeg.track import Track
 from streamd.observed import JobHistory, Observed, ObservedProcess, Publisher
 from streamd.status.snapshot import ConfigState, Snapshot
 
@@ -70,14 +71,10 @@ SHOW = Publisher(
 )
 
 
-@dataclass(frozen=True)
-class Sent:
-    """What FFmpeg reported."""
-
-    out_time_us: int | None = 60_000_000
-    bytes: int = 9_000_000
-    advanced_at: float | None = MONOTONIC - 0.4
-    kbps: float | None = 2500.4
+def reported(**changes: Any) -> Track:
+    """Return what an FFmpeg reported that does well, with changes by field."""
+    track = Track(out_time_us=60_000_000, bytes=9_000_000, advanced_at=MONOTONIC - 0.4, kbps=2500.4)
+    return replace(track, **changes)
 
 
 def running(name: str, pid: int) -> ObservedProcess:

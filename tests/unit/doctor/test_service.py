@@ -5,7 +5,7 @@ import pytest
 
 from streamd.doctor.finding import Finding
 from streamd.doctor.service import Service, judge_service
-from streamd.status.transcodes import BEHIND_SPEED
+from streamd.ffmpeg.track import SLOW_SPEED
 
 SOCKET = "/run/streamd/streamd.sock"
 NOT_RUNNING = Service(SOCKET)
@@ -105,7 +105,7 @@ def test_a_refused_publisher_is_a_warning() -> None:
 
 @pytest.mark.parametrize(
     ("speed", "falls_behind"),
-    [(None, False), (0.0, False), (0.5, True), (BEHIND_SPEED, False), (1.0, False)],
+    [(None, False), (0.0, False), (0.5, True), (SLOW_SPEED, False), (1.0, False)],
 )
 def test_encoding_that_falls_behind_is_an_error(speed: float | None, falls_behind: bool) -> None:
     found = judged(told(transcodes={"p720": {"state": "live", "speed": speed}}))

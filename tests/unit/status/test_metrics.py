@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from streamd.observed import JobHistory
 from streamd.status.metrics import exposition, sample, usage_of
 from streamd.status.snapshot import ConfigState, ServerFacts, Snapshot
-from tests.support.snapshots import MONOTONIC, NOW, Sent, history, running, snapshot
+from tests.support.snapshots import MONOTONIC, NOW, history, running, snapshot
 
 
 def families(of: Snapshot) -> dict[str, Metric]:
@@ -34,7 +34,7 @@ BUSY = snapshot(
         "server.main": JobHistory(restarts=2),
         "target.partner": history(3, MONOTONIC + 4, "Connection refused", restarts=5),
     },
-    tracks={os.getpid(): Sent(bytes=1234)},
+    tracks={os.getpid(): reported(bytes=1234)},
     servers={"main": ServerFacts("6.0.157", {"rtmp": True})},
     refused={"wrong secret": 3, "unknown stream": 1},
     config=ConfigState("applied", "c.yaml", "abc", NOW, untouched=17),

@@ -19,8 +19,8 @@ from tests.support.snapshots import (
     NOW,
     SHOW,
     YOUTUBE,
-    Sent,
     history,
+    reported,
     running,
     snapshot,
 )
@@ -115,7 +115,7 @@ def test_what_needs_somebody_comes_before_what_is_well() -> None:
     targets = {name: replace(YOUTUBE, name=name) for name in ("a", "b", "c")}
     of = snapshot(
         running("target.a", 9),
-        tracks={9: Sent()},
+        tracks={9: reported()},
         histories={
             "target.b": history(1, MONOTONIC + 2, "Connection refused"),
             "target.c": history(1, MONOTONIC + 30, "wrong key", blocked=True),
@@ -143,7 +143,7 @@ def test_durations_are_short(seconds: int, shown: str) -> None:
     [(5, "5 B"), (1500, "1.5 kB"), (2_500_000, "2.5 MB"), (3_200_000_000_000, "3.2 TB")],
 )
 def test_amounts_have_units(sent: int, shown: str) -> None:
-    of = snapshot(running("target.youtube", 9), tracks={9: Sent(bytes=sent)})
+    of = snapshot(running("target.youtube", 9), tracks={9: reported(bytes=sent)})
     assert shown in document(page(status_of(of))).text
 
 

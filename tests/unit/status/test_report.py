@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from streamd.desired import KeySpec
 from streamd.engines.base import LiveStream
 from streamd.errors import Problem
+from streamd.ffmpeg.track import Track
 from streamd.observed import JobHistory, ObservedProcess
 from streamd.status.metrics import exposition, sample
 from streamd.status.page import page
@@ -22,8 +23,8 @@ from tests.support.snapshots import (
     PARTNER,
     SHOW,
     YOUTUBE,
-    Sent,
     history,
+    reported,
     running,
     snapshot,
 )
@@ -200,7 +201,7 @@ class TestTarget:
         of = snapshot(
             running("target.youtube", 9),
             histories={"target.youtube": failure},
-            tracks={9: Sent()},
+            tracks={9: reported()},
         )
         assert entry(of, "targets", "youtube") == {
             "state": "live",
@@ -220,13 +221,13 @@ class TestTarget:
         ("track", "state"),
         [
             (None, "connecting"),
-            (Sent(out_time_us=None, bytes=0, advanced_at=None, kbps=None), "connecting"),
-            (Sent(bytes=0), "connecting"),
-            (Sent(advanced_at=MONOTONIC - 6), "stalled"),
-            (Sent(), "live"),
+            (reported(out_time_us=None, bytes=0, advanced_at=None, kbps=None), "connecting"),
+            (reported(bytes=0), "connecting"),
+            (reported(advanced_at=MONOTONIC - 6), "stalled"),
+            (reported(), "live"),
         ],
     )
-    def test_a_process_alone_is_not_called_live(self, track: Sent | None, state: str) -> None:
+    def test_a_process_alone_is_not_called_live(self, track: Track | None, state: str) -> None:
         tracks = {9: track} if track else {}
         of = snapshot(running("target.youtube", 9), tracks=tracks)
         target = entry(of, "targets", "youtube")
@@ -236,7 +237,7 @@ class TestTarget:
     def test_a_stall_that_the_daemon_saw_is_said(self) -> None:
         of = snapshot(
             running("target.youtube", 9),
-            tracks={9: Sent()},
+            tracks={9: reported()},
             stalled=frozenset({"target.youtube"}),
         )
         assert entry(of, "targets", "youtube")["state"] == "stalled"
@@ -261,7 +262,7 @@ class TestTarget:
         failure = history(3, MONOTONIC + 9, "authentication refused", blocked=True)
         of = snapshot(*processes, histories={"target.youtube": failure})
         assert entry(of, "targets", "youtube")["state"] == "blocked"
-        arrived = replace(of, tracks={9: Sent()})
+        arrived = replace(of, tracks={9: reported()})
         expected = "live" if processes else "blocked"
         assert entry(arrived, "targets", "youtube")["state"] == expected
 
@@ -276,7 +277,7 @@ class TestTarget:
             running("target.partner", 10),
             running("target.partner~backup", 11),
             histories={"target.partner": first, "target.partner~backup": JobHistory(restarts=1)},
-            tracks={11: Sent()},
+            tracks={11: reported()},
         )
         target = entry(of, "targets", "partner")
         assert target["state"] == "live"
@@ -302,7 +303,7 @@ class TestTarget:
         of = snapshot(
             running("target.partner", 10),
             running("target.partner~backup", 11),
-            tracks={10: Sent(bytes=5), 11: Sent(bytes=7)},
+            tracks={10: reported(bytes=5), 11: reported(bytes=7)},
         )
         target = entry(of, "targets", "partner")
         assert (target["backup"], target["pid"], target["bytes"]) == (False, 10, 12)
@@ -312,7 +313,7 @@ class TestTarget:
             replace(SHOW, stream=f"rooms/{x}", published_as=f"rooms/{x}", client_id=x)
             for x in ("a", "b")
         )
-        of = snapshot(running("target.rooms@rooms/a", 9), publishers=(b, a), tracks={9: Sent()})
+        of = snapshot(running("target.rooms@rooms/a", 9), publishers=(b, a), tracks={9: reported()})
         targets = report(of)["targets"]
         assert isinstance(targets, dict)
         assert {name: row["state"] for name, row in targets.items()} == {
@@ -347,14 +348,14 @@ class TestMemory:
         assert remember(live).since["target:youtube"] == ("connecting", live.now)
 
     def test_bytes_add_up_over_runs(self) -> None:
-        first = snapshot(running("target.youtube", 9), tracks={9: Sent(bytes=100)})
+        first = snapshot(running("target.youtube", 9), tracks={9: reported(bytes=100)})
         gone = replace(snapshot(), memory=remember(first))
         assert entry(gone, "targets", "youtube")["bytes"] == 100
         again = snapshot(
-            running("target.youtube", 10), tracks={10: Sent(bytes=11)}, memory=remember(gone)
+            running("target.youtube", 10), tracks={10: reported(bytes=11)}, memory=remember(gone)
         )
         assert entry(again, "targets", "youtube")["bytes"] == 111
-        more = replace(again, tracks={10: Sent(bytes=20)}, memory=remember(again))
+        more = replace(again, tracks={10: reported(bytes=20)}, memory=remember(again))
         assert entry(more, "targets", "youtube")["bytes"] == 120
 
     @given(st.lists(st.tuples(st.integers(1, 3), st.integers(0, 50)), max_size=12))
@@ -363,14 +364,14 @@ class TestMemory:
         for step, more in runs:
             pid, sent = (pid, sent + more) if step > 1 and pid else (pid + 1, more)
             of = snapshot(
-                running("target.youtube", pid), tracks={pid: Sent(bytes=sent)}, memory=memory
+                running("target.youtube", pid), tracks={pid: reported(bytes=sent)}, memory=memory
             )
             total = entry(of, "targets", "youtube")["bytes"]
             assert total == shown + more
             memory, shown = remember(of), total
 
     def test_what_is_gone_is_forgotten(self) -> None:
-        of = snapshot(running("target.youtube", 9), tracks={9: Sent()})
+        of = snapshot(running("target.youtube", 9), tracks={9: reported()})
         without = replace(of, memory=remember(of), desired=replace(DESIRED, targets={}))
         assert remember(without).sent == {}
         assert not [key for key in remember(without).since if key.startswith("target:")]
@@ -423,7 +424,7 @@ def test_no_secret_is_ever_told(secrets: list[str]) -> None:
             "server.main": history(1, MONOTONIC + 3, f"cannot play {target.urls[0]}"),
         },
         live={"main": [LiveStream(f"live/show-{in_name}", "c1", 1, 2, 3)]},
-        tracks={9: Sent()},
+        tracks={9: reported()},
         refusals={"rooms/*": Refusal(NOW, f"no from rtmp://h/app/x?secret={query}")},
         desired=replace(
             DESIRED,
