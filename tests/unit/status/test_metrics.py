@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from streamd.observed import JobHistory
 from streamd.status.metrics import exposition, sample, usage_of
 from streamd.status.snapshot import ConfigState, ServerFacts, Snapshot
-from tests.support.snapshots import MONOTONIC, NOW, history, running, snapshot
+from tests.support.snapshots import MONOTONIC, NOW, history, reported, running, snapshot
 
 
 def families(of: Snapshot) -> dict[str, Metric]:
