@@ -11,7 +11,7 @@ import structlog
 
 from streamd.engines.base import MediaEngine
 from streamd.errors import FFmpegError, StreamdError
-from streamd.jobs import Job, PlayoutJob, ServerJob, TargetJob, TranscodeJob
+from streamd.jobs import Job, ProcessJob, ServerJob
 from streamd.plan import Forget, Kick, Kill, Plan, Reload, Start, Step, Stop
 from streamd.process_logs import log_file_name
 from streamd.processes import Workshop, process_of
@@ -116,7 +116,7 @@ class Applier:
                     continue  # its exit, and why, is in the next list
                 log.info("process.started", name=name, pid=pid)
 
-    def _spec(self, job: TargetJob | PlayoutJob | TranscodeJob) -> ProcessSpec:
+    def _spec(self, job: ProcessJob) -> ProcessSpec:
         assert self.workshop is not None, "a configuration is accepted with its FFmpeg"  # noqa: S101 - for mypy
         return process_of(job, self.workshop, str(self._log_dir / log_file_name(job.process)))
 

@@ -22,6 +22,7 @@ from streamd.config.models import (
     Transcode,
     TranscodeVideo,
 )
+from streamd.desire_recordings import recording_spec, storage_spec
 from streamd.desired import (
     AudioSpec,
     CallbackSpec,
@@ -94,6 +95,11 @@ def desire(config: Config, machine: Machine) -> Desired:
             for name, transcode in config.transcodes.items()
             if transcode.enabled
         },
+        recordings={
+            name: recording_spec(name, recording, servers.values(), machine.state_directory)
+            for name, recording in config.recordings.items()
+        },
+        storages={name: storage_spec(name, storage) for name, storage in config.storages.items()},
         callbacks={name: _callback(name, callback) for name, callback in config.callbacks.items()},
     )
 

@@ -192,6 +192,54 @@ class CallbackSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class StorageSpec:
+    """A place elsewhere that recordings are uploaded to; some of the options are secrets."""
+
+    name: str
+    url: str
+    options: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingSpec:
+    """A rule of what is recorded.
+
+    Attributes:
+        name: of the rule.
+        streams: full patterns.
+        directory, path: where each recording lies, and its own path below that, with tokens.
+        format: what a finished one is.
+        split_s: the longest one recording, seconds; None: none is too long.
+        resume_s: a publisher back within this time continues the same recording.
+        keep_for_s: recordings are deleted so long after their end; None: never.
+        keep_bytes: the oldest are deleted while all of the rule take more; None: no limit.
+        free_share, free_bytes: so much of the disk is to stay free, the greater of the two.
+        storage: name of the storage that they are uploaded to; None: they stay here.
+        upload_when: each recording once it is finished, or each segment as it comes too.
+        keep_local: they stay here after they were uploaded.
+        served_by: the server that serves finished ones; None: none.
+        url_base: what their addresses begin with; "" where they have none here.
+    """
+
+    name: str
+    streams: tuple[str, ...]
+    directory: str
+    path: str
+    format: Literal["mp4", "hls", "both"] = "mp4"
+    split_s: float | None = None
+    resume_s: float = 30.0
+    keep_for_s: float | None = None
+    keep_bytes: int | None = None
+    free_share: float = 0.0
+    free_bytes: int = 0
+    storage: str | None = None
+    upload_when: Literal["segment", "finished"] = "finished"
+    keep_local: bool = True
+    served_by: str | None = None
+    url_base: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Desired:
     """Everything that shall exist, each kind keyed by name (rules by pattern, sources by stream).
 
@@ -206,6 +254,8 @@ class Desired:
     targets: Mapping[str, TargetSpec]
     sources: Mapping[str, SourceSpec] = field(default_factory=dict)
     transcodes: Mapping[str, TranscodeSpec] = field(default_factory=dict)
+    recordings: Mapping[str, RecordingSpec] = field(default_factory=dict)
+    storages: Mapping[str, StorageSpec] = field(default_factory=dict)
     callbacks: Mapping[str, CallbackSpec] = field(default_factory=dict)
 
 

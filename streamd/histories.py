@@ -11,7 +11,7 @@ import structlog
 from streamd import backoff
 from streamd.backoff import Failure
 from streamd.ffmpeg.errors import last_error
-from streamd.jobs import Job, PlayoutJob, ServerJob, job_identity
+from streamd.jobs import ArchiveJob, Job, PlayoutJob, ServerJob, job_identity
 from streamd.observed import JobHistory, ObservedProcess
 from streamd.plan import is_finished
 from streamd.process_logs import log_file_name, tail
@@ -98,7 +98,7 @@ class Histories:
         if process.error is not None:
             return Failure(process.started_at, process.error)
         lines = tail(self._log_dir / log_file_name(process.name), _LAST_LINES)
-        if isinstance(job, ServerJob | PlayoutJob):
+        if isinstance(job, ServerJob | PlayoutJob | ArchiveJob):
             said = lines[-1].strip()[-_LAST_LINE_LENGTH:] if lines else "its log is empty"
             killed = process.exit_status is not None and process.exit_status < 0
             ended = _ended(process)

@@ -7,7 +7,14 @@ as for one that an earlier streamd left.
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from streamd.desired import ServerSpec, TranscodeSpec, identity, restart_identity
+from streamd.desired import (
+    RecordingSpec,
+    ServerSpec,
+    StorageSpec,
+    TranscodeSpec,
+    identity,
+    restart_identity,
+)
 from streamd.playout.spec import PlayoutInput
 
 
@@ -92,12 +99,56 @@ class TranscodeJob:
     input_secret: bool = False
 
 
-Job = ServerJob | TargetJob | PlayoutJob | TranscodeJob
+@dataclass(frozen=True, slots=True)
+class RecordJob:
+    """Write one stream to the spool of a rule, while `publisher` publishes it.
 
-KINDS = ("server", "target", "transcode", "playout")
+    Attributes:
+        process: name of the process, `record.RULE@app/stream`.
+        rule: name of the rule.
+        stream: `app/stream` as the file names it.
+        spool: the directory to write to, which the rule's archive makes
+            (`streamd.archive.layout.spool_of`).
+        input_url, input_secret, publisher, ffmpeg, progress: as of `TargetJob`.
+    """
+
+    process: str
+    rule: str
+    stream: str
+    input_url: str = field(repr=False)
+    spool: str
+    publisher: str
+    ffmpeg: str
+    progress: str
+    input_secret: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveJob:
+    """Make recordings of what the recorders of a rule write, and keep them.
+
+    Attributes:
+        process: name of the process, `archive.RULE`.
+        recording: the rule.
+        storage: that it uploads to; None: to none.
+        ffmpeg: path of the binary.
+    """
+
+    process: str
+    recording: RecordingSpec
+    storage: StorageSpec | None
+    ffmpeg: str
+
+
+ProcessJob = TargetJob | PlayoutJob | TranscodeJob | RecordJob | ArchiveJob
+"""Every job but those of media servers, which are started with more care."""
+
+Job = ServerJob | ProcessJob
+
+KINDS = ("server", "target", "transcode", "playout", "record", "archive")
 """What stands before the dot in the name of a process."""
 
-REPORTING_KINDS = frozenset({"target", "transcode", "playout"})
+REPORTING_KINDS = frozenset({"target", "transcode", "playout", "record"})
 """The kinds that report their progress. They hold an FFmpeg, whose start takes much of a core."""
 
 
@@ -121,8 +172,8 @@ def reports_progress(process: str) -> bool:
 
 
 def fed_by(job: Job) -> str | None:
-    """Return the `app/stream` whose publisher a job sends on; None for one that needs nobody.
+    """Return the `app/stream` whose publisher a job takes from; None for one that needs nobody.
 
     Only what is fed by a publisher can stall: whether its input goes on is known from the server.
     """
-    return job.stream if isinstance(job, TargetJob | TranscodeJob) else None
+    return job.stream if isinstance(job, TargetJob | TranscodeJob | RecordJob) else None

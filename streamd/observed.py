@@ -99,6 +99,7 @@ class Observed:
             went on, servers with a dead port.
         loaded: by server, what a running one was last started from or reloaded with
             (`streamd.desired.reload_identity`).
+        paused: rules of recordings whose disk has no room.
         demanded: streams that somebody watches or has asked for lately.
     """
 
@@ -107,4 +108,5 @@ class Observed:
     histories: Mapping[str, JobHistory] = field(default_factory=dict)
     stalled: frozenset[str] = frozenset()
     loaded: Mapping[str, str] = field(default_factory=dict)
+    paused: frozenset[str] = frozenset()
     demanded: frozenset[str] = frozenset()

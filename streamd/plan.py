@@ -9,7 +9,15 @@ from datetime import datetime
 
 from streamd.auth.decide import authorised
 from streamd.desired import RELOADABLE_FIELDS, Desired, reload_identity
-from streamd.jobs import Job, PlayoutJob, ServerJob, TargetJob, TranscodeJob, job_identity
+from streamd.jobs import (
+    Job,
+    PlayoutJob,
+    RecordJob,
+    ServerJob,
+    TargetJob,
+    TranscodeJob,
+    job_identity,
+)
 from streamd.observed import Observed, ObservedProcess
 from streamd.wanted import InputUrl, PlanIndex, earliest, history_of, wanted_jobs
 
@@ -160,7 +168,10 @@ def _step_for(
     if process.state == "stopping":
         return None, None
     if process.identity != job_identity(job):
-        if isinstance(job, TargetJob | TranscodeJob) and process.publisher != job.publisher:
+        if (
+            isinstance(job, TargetJob | TranscodeJob | RecordJob)
+            and process.publisher != job.publisher
+        ):
             return Stop(job.process, "the publisher changed"), None
         return Stop(job.process, "its definition changed"), None
     if job.process in observed.stalled:

@@ -29,3 +29,13 @@ def target_process(target: TargetSpec, stream: str, *, backup: bool = False) -> 
     """Return the name of the process that sends a stream to a target."""
     entry = f"{target.name}@{stream}" if target.many else target.name
     return f"target.{entry}{BACKUP_SUFFIX if backup else ''}"
+
+
+def record_process(rule: str, stream: str) -> str:
+    """Return the name of the process that records a stream for a rule of recordings."""
+    return f"record.{rule}@{stream}"
+
+
+def archive_process(rule: str) -> str:
+    """Return the name of the process that keeps the recordings of a rule."""
+    return f"archive.{rule}"

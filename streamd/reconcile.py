@@ -121,6 +121,9 @@ class Reconciler:
             ffprobe=str(find_ffprobe(Path(ffmpeg.path)) or "ffprobe"),
             own_secret=self._state.server_secrets().publish_secret,
             cache_directory=str(self._state.slates_directory),
+            outbox=str(self._state.outbox),
+            archives_directory=str(self._state.archives_directory),
+            servers_directory=str(self._state.servers_directory),
         )
 
     @property

@@ -96,7 +96,22 @@ class State:
 
     def server_directory(self, server: str) -> Path:
         """Return where a media server keeps its files."""
-        return self._settings.state_dir / "servers" / server
+        return self.servers_directory / server
+
+    @property
+    def servers_directory(self) -> Path:
+        """Below which each media server keeps its files."""
+        return self._settings.state_dir / "servers"
+
+    @property
+    def outbox(self) -> Path:
+        """What callbacks are still to be told."""
+        return self._settings.outbox
+
+    @property
+    def archives_directory(self) -> Path:
+        """Where the archive of each rule of recordings says how it is; may not exist."""
+        return self._settings.runtime_dir / "archive"
 
     @property
     def slates_directory(self) -> Path:

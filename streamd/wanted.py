@@ -1,21 +1,35 @@
 """Which jobs shall run now: what is desired, for whoever publishes. Pure."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from streamd import names
+from streamd.archive.layout import spool_of
 from streamd.auth.decide import AuthIndex, authorised
-from streamd.desired import Desired, SourceSpec, TargetSpec, TranscodeSpec
+from streamd.desired import Desired, RecordingSpec, SourceSpec, TargetSpec, TranscodeSpec
 from streamd.ffmpeg.transcode_argv import sharing_a_process
-from streamd.jobs import Job, PlayoutJob, ServerJob, TargetJob, TranscodeJob, job_identity
+from streamd.jobs import (
+    ArchiveJob,
+    Job,
+    PlayoutJob,
+    RecordJob,
+    ServerJob,
+    TargetJob,
+    TranscodeJob,
+    job_identity,
+)
 from streamd.observed import JobHistory, Observed, Publisher
 from streamd.process_names import (
+    archive_process,
     playout_process,
+    record_process,
     server_process,
     target_process,
     transcode_process,
 )
+from streamd.stream_index import StreamIndex
 
 BACKUP_AFTER_FAILURES = 3
 """A target's backup address is taken after so many failures of the first in a row."""
@@ -27,39 +41,13 @@ InputUrl = Callable[[str, str], str]
 """Gives the address at which a server (by name) serves a stream to FFmpeg."""
 
 
-class TargetIndex:
-    """Finds the targets that a stream is sent to, in time that does not grow with their number.
-
-    Disabled targets are left out.
-    """
-
-    def __init__(self, targets: Iterable[TargetSpec]) -> None:
-        self._exact: defaultdict[str, list[TargetSpec]] = defaultdict(list)
-        self._patterns: list[tuple[str, TargetSpec]] = []
-        for target in targets:
-            if not target.enabled:
-                continue
-            for pattern in target.streams:
-                if names.has_wildcard(pattern):
-                    self._patterns.append((pattern, target))
-                else:
-                    self._exact[pattern].append(target)
-
-    def of(self, stream: str) -> Mapping[str, TargetSpec]:
-        """Return the enabled targets of `app/stream` by name."""
-        found = {target.name: target for target in self._exact.get(stream, ())}
-        for pattern, target in self._patterns:
-            if target.name not in found and names.matches(pattern, stream):
-                found[target.name] = target
-        return found
-
-
 class PlanIndex:
     """What a plan looks up, made once for each configuration."""
 
     def __init__(self, desired: Desired) -> None:
         self.auth = AuthIndex(desired)
-        self.targets = TargetIndex(desired.targets.values())
+        self.targets = StreamIndex(each for each in desired.targets.values() if each.enabled)
+        self.recordings = StreamIndex(desired.recordings.values())
         self.transcodes: defaultdict[str, list[TranscodeSpec]] = defaultdict(list)
         for transcode in desired.transcodes.values():
             self.transcodes[transcode.stream].append(transcode)
@@ -96,33 +84,54 @@ def wanted_jobs(
         index: spares building the `PlanIndex` of `desired` anew.
     """
     index = index or PlanIndex(desired)
-    jobs: dict[str, Job] = {}
+    jobs: dict[str, Job] = {job.process: job for job in _own_jobs(desired, observed, index, clock)}
     wake_at: float | None = None
-    for name, server in desired.servers.items():
-        process = server_process(name)
-        jobs[process] = ServerJob(process, server)
-    for source in desired.sources.values():
-        if _is_wanted(source, observed, index, clock):
-            playout = _playout_job(desired, source)
-            jobs[playout.process] = playout
-    for stream, publisher in observed.publishers.items():
+    for publisher in observed.publishers.values():
         if not _is_sent_on(publisher, desired, index, clock):
             continue
-        for transcodes in sharing_a_process(index.transcodes.get(stream, ())):
-            transcoding = _transcode_job(desired, transcodes, publisher, input_url)
-            jobs[transcoding.process] = transcoding
-        for target in index.targets.of(stream).values():
-            first = target_process(target, stream)
-            job = _target_job(desired, target, publisher, input_url, backup=False)
-            jobs[first] = job
+        jobs |= {
+            job.process: job
+            for job in _reading_jobs(desired, observed, publisher, input_url, index)
+        }
+        for target in index.targets.of(publisher.stream).values():
+            first = _target_job(desired, target, publisher, input_url, backup=False)
+            jobs[first.process] = first
             if len(target.urls) < 2:
                 continue
-            wanted, changes_at = _wants_backup(history_of(job, observed), now)
+            wanted, changes_at = _wants_backup(history_of(first, observed), now)
             if wanted:
-                backup = target_process(target, stream, backup=True)
-                jobs[backup] = _target_job(desired, target, publisher, input_url, backup=True)
+                backup = _target_job(desired, target, publisher, input_url, backup=True)
+                jobs[backup.process] = backup
                 wake_at = earliest(wake_at, changes_at)
     return jobs, wake_at
+
+
+def _own_jobs(
+    desired: Desired, observed: Observed, index: PlanIndex, clock: datetime
+) -> Iterator[Job]:
+    """Yield the jobs that need nobody who publishes."""
+    for name, server in desired.servers.items():
+        yield ServerJob(server_process(name), server)
+    for source in desired.sources.values():
+        if _is_wanted(source, observed, index, clock):
+            yield _playout_job(desired, source)
+    for rule in desired.recordings.values():
+        yield _archive_job(desired, rule)
+
+
+def _reading_jobs(
+    desired: Desired,
+    observed: Observed,
+    publisher: Publisher,
+    input_url: InputUrl,
+    index: PlanIndex,
+) -> Iterator[Job]:
+    """Yield the jobs that make something of a stream on this machine."""
+    for transcodes in sharing_a_process(index.transcodes.get(publisher.stream, ())):
+        yield _transcode_job(desired, transcodes, publisher, input_url)
+    for rule in index.recordings.of(publisher.stream).values():
+        if rule.name not in observed.paused:
+            yield _record_job(desired, rule, publisher, input_url)
 
 
 def _is_sent_on(publisher: Publisher, desired: Desired, index: PlanIndex, clock: datetime) -> bool:
@@ -155,7 +164,11 @@ def _is_wanted(source: SourceSpec, observed: Observed, index: PlanIndex, clock: 
         return False
     if not source.on_demand or source.stream in observed.demanded:
         return True
-    return bool(index.targets.of(source.stream)) or source.stream in index.transcodes
+    return (
+        bool(index.targets.of(source.stream))
+        or source.stream in index.transcodes
+        or index.recordings.names(source.stream)  # a pattern records what is there
+    )
 
 
 def _playout_job(desired: Desired, source: SourceSpec) -> PlayoutJob:
@@ -185,6 +198,32 @@ def _transcode_job(
         ffmpeg=desired.ffmpeg,
         progress=desired.daemon.hooks,
         input_secret=publisher.published_as != publisher.stream,
+    )
+
+
+def _record_job(
+    desired: Desired, rule: RecordingSpec, publisher: Publisher, input_url: InputUrl
+) -> RecordJob:
+    return RecordJob(
+        process=record_process(rule.name, publisher.stream),
+        rule=rule.name,
+        stream=publisher.stream,
+        input_url=input_url(publisher.server, publisher.published_as),
+        spool=spool_of(rule.directory, rule.name),
+        publisher=publisher.client_id,
+        ffmpeg=desired.ffmpeg,
+        progress=desired.daemon.hooks,
+        input_secret=publisher.published_as != publisher.stream,
+    )
+
+
+def _archive_job(desired: Desired, rule: RecordingSpec) -> ArchiveJob:
+    # What the archive is not told does not restart it: the streams that are recorded.
+    return ArchiveJob(
+        process=archive_process(rule.name),
+        recording=replace(rule, streams=()),
+        storage=desired.storages[rule.storage] if rule.storage is not None else None,
+        ffmpeg=desired.ffmpeg,
     )
 
 

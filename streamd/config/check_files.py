@@ -5,12 +5,12 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from streamd.archive.layout import root_of
 from streamd.config.check import engines_of
 from streamd.config.check_encoders import check_encoders
 from streamd.config.directories import directory_faults
 from streamd.config.models import Config
 from streamd.config.reading import reason
-from streamd.config.recording_models import fixed_part
 from streamd.config.source import Source
 from streamd.desire import Machine
 from streamd.errors import Problem
@@ -76,7 +76,7 @@ def _engines(config: Config, source: Source, machine: Machine) -> Iterator[Probl
 
 def _directories(config: Config, source: Source) -> Iterator[Problem]:
     roots = {
-        name: fixed_part(recording.directory)
+        name: Path(root_of(str(recording.directory)))
         for name, recording in config.recordings.items()
         if recording.directory is not None
     }

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from streamd import names
+from streamd.archive.layout import TOKENS
 from streamd.config.data_path import DataPath
 from streamd.config.known_streams import KnownStreams
 from streamd.config.models import Config
-from streamd.config.recording_models import TOKENS, Keep, Recording, storage_of
+from streamd.config.recording_models import Keep, Recording, storage_of
 from streamd.config.source import Source
 from streamd.config.suggestions import Suggestions
 from streamd.desire import listen_of
@@ -184,12 +185,12 @@ def _keep(path: DataPath, keep: Keep, source: Source) -> Iterator[Problem]:
         )
     if keep.size == 0:
         yield source.error((*path, "size"), "keeps nothing; write a size, or remove it")
-    if keep.free in (0.0, 1.0):
+    if keep.free == 0 or (isinstance(keep.free, float) and keep.free >= 1):
         yield source.error(
             (*path, "free"),
             "has no meaning: "
             + ("the disk could fill up" if keep.free == 0 else "nothing could be recorded")
-            + "; write for example 10%",
+            + "; write for example 10% or 20GB",
         )
 
 

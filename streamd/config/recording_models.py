@@ -1,7 +1,6 @@
 """Recordings and the storages that they are uploaded to, as types: fields, defaults, meaning."""
 
 from datetime import timedelta
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, SecretStr, Tag, field_validator
@@ -22,13 +21,21 @@ from streamd.config.model import Model
 
 DEFAULT_NAME = "{app}/{stream}/{date}/{time}-{uuid}"
 
-TOKENS = ("app", "stream", "date", "time", "uuid")
-"""What can stand in braces in the path of recordings."""
-
 SHOWN_OPTIONS = frozenset(
     {"bucket", "bucket_id", "container", "endpoint", "region", "root", "default_storage_class"}
 )
 """Options of storages that may be shown. Every other may be a secret, and is kept as one."""
+
+
+def _kind_of_room(value: Any) -> str:
+    return "(share)" if isinstance(value, float) or str(value).endswith("%") else "(size)"
+
+
+Room = Annotated[
+    Annotated[Size, Tag("(size)")] | Annotated[Percentage, Tag("(share)")],
+    Discriminator(_kind_of_room),
+]
+"""Bytes, or a share of the disk (a float from 0 to 1)."""
 
 
 class Keep(Model):
@@ -40,10 +47,10 @@ class Keep(Model):
     size: Size | None = Field(
         None, description="Delete the oldest while all of this rule take more; absent: no limit."
     )
-    free: Percentage = Field(
+    free: Room = Field(
         0.05,
-        description="Delete the oldest while less than this share of the disk is free; when that "
-        "is not enough, recording pauses until there is room.",
+        description="Delete the oldest while less than this of the disk is free; when that is not "
+        "enough, recording pauses until there is room.",
     )
 
 
@@ -108,12 +115,6 @@ class Recording(Model):
         description="What the address of a recording in callbacks begins with, such as that of a "
         "CDN; its path is added. By default where it is served, or the storage's.",
     )
-
-
-def fixed_part(directory: Path) -> Path:
-    """Return a directory up to the part that has its first token."""
-    fixed, brace, _ = str(directory).partition("{")
-    return Path(fixed.rpartition("/")[0] or "/") if brace else directory
 
 
 def storage_of(recording: Recording) -> str | None:

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from streamd.config import shape
-from streamd.config.fields import Percentage, write_duration, write_percentage
+from streamd.config.fields import write_duration, write_percentage
 from streamd.config.model import Model, written_fields
 from streamd.config.models import NAMED_SECTIONS, Config
 from streamd.platforms import PLATFORMS
@@ -235,7 +235,7 @@ def _default(field: FieldInfo, annotation: Any) -> str:
         return f"`{str(default).lower()}`"
     if isinstance(default, timedelta):
         return f"`{write_duration(default)}`"
-    if annotation == Percentage:
+    if isinstance(default, float) and "percentage" in shape.in_words(annotation):
         return f"`{write_percentage(default)}`"
     return f"`{default}`"
 

@@ -14,7 +14,7 @@ from streamd.observed import JobHistory, ObservedProcess
 from streamd.process_names import target_process
 from streamd.redact import Redactor, redact_url
 from streamd.status.snapshot import Snapshot
-from streamd.wanted import TargetIndex
+from streamd.stream_index import StreamIndex
 
 TargetState = Literal["live", "waiting", "connecting", "stalled", "backoff", "blocked", "disabled"]
 
@@ -80,9 +80,12 @@ def target_statuses(snapshot: Snapshot) -> dict[str, TargetStatus]:
     if snapshot.desired is None:
         return {}
     targets = snapshot.desired.targets
-    index = TargetIndex(targets.values())
+    index = StreamIndex(each for each in targets.values() if each.enabled)
     live: defaultdict[str, list[str]] = defaultdict(list)
     for stream in sorted(snapshot.observed.publishers):
+        rule = snapshot.desired.rules.get(stream)
+        if rule is not None and rule.ingest_of is not None:
+            continue  # it goes nowhere by itself
         for name in index.of(stream):
             live[name].append(stream)
     return {

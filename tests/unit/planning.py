@@ -12,15 +12,17 @@ from streamd.desired import (
     AudioSpec,
     Desired,
     KeySpec,
+    RecordingSpec,
     ServerSpec,
     SourceSpec,
+    StorageSpec,
     StreamRule,
     TargetSpec,
     TranscodeSpec,
     VideoSpec,
     reload_identity,
 )
-from streamd.jobs import Job, PlayoutJob, ServerJob, TargetJob, TranscodeJob, job_identity
+from streamd.jobs import Job, PlayoutJob, ServerJob, TranscodeJob, fed_by, job_identity
 from streamd.names import ingest_name
 from streamd.observed import Observed, ObservedProcess, Publisher
 from streamd.plan import Forget, Kick, Kill, Plan, Reload, Start, Step, Stop, plan
@@ -78,6 +80,16 @@ targets = st.builds(
     ).map(tuple),
     enabled=st.sampled_from([True, True, False]),
 )
+recordings = st.builds(
+    RecordingSpec,
+    name=st.sampled_from(["archive", "evidence"]),
+    streams=st.lists(st.sampled_from(TO_SEND), min_size=1, max_size=2, unique=True).map(tuple),
+    directory=st.sampled_from(["/srv/one", "/srv/two/{app}"]),
+    path=st.sampled_from(["{time}-{uuid}", "{uuid}"]),
+    keep_for_s=st.sampled_from([None, 60.0]),
+    storage=st.sampled_from([None, "cloud"]),
+)
+storages = st.builds(StorageSpec, st.just("cloud"), st.sampled_from(["s3://a", "s3://b"]))
 rule_keys = st.none() | st.frozensets(st.sampled_from(["k1", "k2"]), min_size=1)
 rules = st.builds(StreamRule, pattern=st.sampled_from(["*/*", *PATTERNS]), keys=rule_keys)
 mains = st.builds(
@@ -109,6 +121,10 @@ plain_desireds = st.builds(
     targets=st.lists(targets, min_size=1, max_size=3).map(
         lambda found: {spec.name: spec for spec in found}
     ),
+    recordings=st.lists(recordings, max_size=2).map(
+        lambda found: {spec.name: spec for spec in found}
+    ),
+    storages=storages.map(lambda found: {found.name: found}),
 )
 
 files = st.builds(
@@ -214,7 +230,10 @@ publishers = st.lists(
     }
 )
 machines = st.builds(
-    Observed, publishers=publishers, demanded=st.frozensets(st.sampled_from(OWN), max_size=2)
+    Observed,
+    publishers=publishers,
+    demanded=st.frozensets(st.sampled_from(OWN), max_size=2),
+    paused=st.frozensets(st.sampled_from(["archive", "evidence"]), max_size=1),
 )
 
 
@@ -237,14 +256,13 @@ class World:
         present = dict(self.observed.publishers)
         jobs, started = dict(self.jobs), self.started
         if isinstance(step, Start):
-            fed = isinstance(step.job, TargetJob | TranscodeJob)
             started += 1
             processes[step.process] = ObservedProcess(
                 step.process,
                 "running",
                 started,
                 job_identity(step.job),
-                publisher=step.job.publisher if fed else "",  # type: ignore[union-attr] # just asked
+                publisher=getattr(step.job, "publisher", ""),
             )
             jobs[step.process] = step.job
         if isinstance(step, (Start, Reload)) and isinstance(step.job, ServerJob):
@@ -319,7 +337,7 @@ class World:
         streams = set(streams)
         for _ in range(1 + len(MADE)):
             for name, job in self.jobs.items():
-                if isinstance(job, TargetJob | TranscodeJob) and job.stream in streams:
+                if fed_by(job) in streams:
                     found.add(name)
                     if isinstance(job, TranscodeJob):
                         streams |= {each.to for each in job.transcodes}

@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 
 from streamd.config.models import Daemon
 from streamd.desired import Desired, StreamRule, TargetSpec
-from streamd.jobs import ServerJob, TargetJob, TranscodeJob, job_identity
+from streamd.jobs import ServerJob, fed_by, job_identity
 from streamd.names import matches, specificity
 from streamd.observed import JobHistory, Observed, Publisher
 from streamd.plan import Kick, Kill, Plan, Reload, Start, Stop
-from streamd.wanted import BACKUP_AFTER_FAILURES, TargetIndex, wanted_jobs
+from streamd.wanted import BACKUP_AFTER_FAILURES, PlanIndex, wanted_jobs
 from tests.unit.planning import (
     CLOCK,
     CLOSED,
@@ -205,7 +205,7 @@ def test_what_is_published_at_an_ingest_goes_nowhere_by_itself(
 ) -> None:
     end = converge(desired, machine)
     jobs, _ = wanted_jobs(desired, end.observed, input_url, NOW, CLOCK)
-    read = {job.stream for job in jobs.values() if isinstance(job, TargetJob | TranscodeJob)}
+    read = {fed_by(job) for job in jobs.values()}
     ingests = {rule.pattern for rule in desired.rules.values() if rule.ingest_of is not None}
     assert not read & ingests
 
@@ -223,7 +223,8 @@ def test_what_streamd_publishes_is_on_air_whenever_it_is_wanted(
             for pattern in target.streams
         )
         read = any(transcode.stream == stream for transcode in desired.transcodes.values())
-        wanted = not source.on_demand or stream in end.demanded or sent or read
+        kept = any(stream in rule.streams for rule in desired.recordings.values())
+        wanted = not source.on_demand or stream in end.demanded or sent or read or kept
         if wanted and source.window != CLOSED:
             assert f"playout.{stream}" in end.processes
             assert end.publishers[stream].internal
@@ -249,7 +250,7 @@ def test_the_index_finds_what_matching_each_target_finds(desired: Desired, strea
         for target in desired.targets.values()
         if target.enabled and any(matches(pattern, stream) for pattern in target.streams)
     }
-    assert set(TargetIndex(desired.targets.values()).of(stream)) == expected
+    assert set(PlanIndex(desired).targets.of(stream)) == expected
 
 
 def one_target(*urls: str) -> Desired:

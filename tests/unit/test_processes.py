@@ -6,9 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamd.desired import AudioSpec, TranscodeSpec, VideoSpec
+from streamd.archive.spec import SPEC_FD as ARCHIVE_SPEC_FD
+from streamd.archive.spec import ArchiveSpec, UploadSpec
+from streamd.archive.spec import from_json as archive_from_json
+from streamd.desired import AudioSpec, RecordingSpec, StorageSpec, TranscodeSpec, VideoSpec
 from streamd.ffmpeg.argv import FFmpegBinary
-from streamd.jobs import PlayoutJob, TargetJob, TranscodeJob, job_identity
+from streamd.jobs import ArchiveJob, PlayoutJob, TargetJob, TranscodeJob, job_identity
 from streamd.playout.spec import (
     SPEC_FD,
     FilesInput,
@@ -36,6 +39,9 @@ WORKSHOP = Workshop(
     ffprobe="/usr/bin/ffprobe",
     own_secret=OWN_SECRET,
     cache_directory="/var/slates",
+    outbox="/state/outbox",
+    archives_directory="/run/archive",
+    servers_directory="/state/servers",
     python="/opt/python",
 )
 INPUTS: tuple[PlayoutInput, ...] = (
@@ -152,3 +158,66 @@ def test_a_transcode_publishes_with_streamds_own_secret_and_shows_it_nowhere() -
 
 def test_the_workshop_does_not_show_the_secret() -> None:
     assert OWN_SECRET not in repr(WORKSHOP)
+
+
+RULE = RecordingSpec(
+    name="archive",
+    streams=(),
+    directory="/srv/rec",
+    path="{stream}/{uuid}",
+    format="both",
+    split_s=3600.0,
+    keep_for_s=60.0,
+    keep_bytes=10**9,
+    free_share=0.1,
+    storage="cloud",
+    upload_when="segment",
+    keep_local=False,
+    served_by="main",
+    url_base="http://h:8080/recordings/archive",
+)
+CLOUD = StorageSpec(
+    "cloud", "s3://bucket", (("region", "here"), ("secret_access_key", "KEY-0123456789"))
+)
+ARCHIVE = ArchiveJob("archive.archive", RULE, CLOUD, FFMPEG.path)
+
+
+def test_an_archive_is_handed_its_rule_and_where_everything_is() -> None:
+    process = process_of(ARCHIVE, WORKSHOP, "/log")
+    assert process.argv == ("/opt/python", "-m", "streamd.archive", "archive")
+    assert process.identity == job_identity(ARCHIVE)
+    assert archive_from_json(process.secret_inputs[ARCHIVE_SPEC_FD]) == ArchiveSpec(
+        rule="archive",
+        directory="/srv/rec",
+        name="{stream}/{uuid}",
+        format="both",
+        split_s=3600.0,
+        resume_s=30.0,
+        keep_for_s=60.0,
+        keep_bytes=10**9,
+        free_share=0.1,
+        free_bytes=0,
+        ffmpeg="/usr/bin/ffmpeg",
+        ffprobe="/usr/bin/ffprobe",
+        outbox="/state/outbox",
+        status="/run/archive/archive.json",
+        served="/state/servers/main/served/archive",
+        url_base="http://h:8080/recordings/archive",
+        upload=UploadSpec(
+            "cloud",
+            "s3://bucket",
+            {"region": "here", "secret_access_key": "KEY-0123456789"},
+            "segment",
+            keep_local=False,
+        ),
+    )
+
+
+def test_what_opens_a_storage_is_seen_nowhere() -> None:
+    process = process_of(ARCHIVE, WORKSHOP, "/log")
+    assert "KEY-0123456789" not in "".join(process.argv)
+    assert "KEY-0123456789" not in repr((ARCHIVE, process))
+    assert process.redact == ("KEY-0123456789",)
+    alone = replace(ARCHIVE, recording=replace(RULE, storage=None, served_by=None), storage=None)
+    spec = archive_from_json(process_of(alone, WORKSHOP, "/log").secret_inputs[ARCHIVE_SPEC_FD])
+    assert (spec.upload, spec.served) == (None, "")
