@@ -38,7 +38,7 @@ async def _until_asked(spec: PlayoutSpec) -> int:
     except asyncio.CancelledError:
         return _ASKED_TO_END
     except ExceptionGroup as group:
-        for error in _leaves(group):
+        for error in dict.fromkeys(_leaves(group)):
             if not isinstance(error, StreamdError):
                 raise
             say("error", str(error))

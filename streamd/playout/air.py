@@ -157,7 +157,7 @@ class Port:
         """Bring a tag."""
         program, before = self.air.program, self.air.program.choice.on_air
         self.air.put(program.offer(self.at, tag, time.monotonic()))
-        if program.choice.on_air != before:
+        if program.choice.on_air != before or tag.is_sequence_end:
             self.air.changed.set()
 
     def end(self) -> None:

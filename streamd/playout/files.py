@@ -71,6 +71,7 @@ class Files:
         self._bad_in_a_row = 0
         self._has_played = False
         self._fault = ""
+        self._told: dict[str, str] = {}
         self._opened_at = 0.0
         self._opened: list[_Opened] = []
 
@@ -104,7 +105,9 @@ class Files:
         port, opening = self._port, None
         port.begin()
         port.state.item, port.state.mode = opened.path, _mode(opened.how)
-        self._port.air.say("info", f"{opened.path}: {opened.how.mode}: {opened.how.reason}")
+        if self._told.get(opened.path) != opened.how.reason:
+            self._told[opened.path] = opened.how.reason
+            port.air.say("info", f"{opened.path}: {opened.how.mode}: {opened.how.reason}")
         tag: Tag | None = opened.first
         while tag is not None:
             await port.pace(tag, ahead_s=self._ahead_s)

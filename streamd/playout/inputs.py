@@ -21,7 +21,7 @@ from streamd.playout.tags import VIDEO
 from streamd.redact import Redactor
 
 _PLAY_TIMEOUT_S = 5.0
-_ASK_AGAIN_S, _ASK_AGAIN_LIMIT_S = 0.2, 0.5
+_ASK_AGAIN_S, _ASK_AGAIN_LIMIT_S = 0.05, 0.5
 
 _PULL_AGAIN_S, _PULL_AGAIN_LIMIT_S = 0.2, 30.0
 _HEALTHY_S = 10.0

@@ -57,6 +57,9 @@ class Program:
 
     def offer(self, at: int, tag: Tag, now: float) -> list[Tag]:
         """Take a tag of an input, and return what is to be sent now."""
+        if tag.is_sequence_end:  # of this input alone
+            self.choice.ended(at)
+            return []
         run = self._runs[at]
         enters = run.hear(tag, now)
         was_on_air = self.choice.on_air == at

@@ -174,6 +174,8 @@ class Slate:
         finally:
             playing.cancel()
             await asyncio.wait((playing,))
+        if not playing.cancelled():
+            playing.result()
 
 
 class _Fitted:

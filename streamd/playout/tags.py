@@ -11,6 +11,7 @@ AUDIO, VIDEO, DATA = 8, 9, 18
 _AAC, _AVC = 10, 7
 _EX_HEADER = 0x80
 _KEYFRAME = 1
+_SEQUENCE_END = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,15 @@ class Tag:
         return self.body[0] & 0x0F == _AVC and self.body[1] == 0
 
     @property
+    def is_sequence_end(self) -> bool:
+        """Tell whether it says that no more pictures come: what an encoder sends when it stops."""
+        if self.kind != VIDEO or len(self.body) < 2:
+            return False
+        if self.body[0] & _EX_HEADER:
+            return self.body[0] & 0x0F == _SEQUENCE_END
+        return self.body[0] & 0x0F == _AVC and self.body[1] == _SEQUENCE_END
+
+    @property
     def is_keyframe(self) -> bool:
         """Tell whether it is a picture that a decoder can begin at."""
         return (
@@ -48,4 +58,5 @@ class Tag:
             and bool(self.body)
             and (self.body[0] & 0x7F) >> 4 == _KEYFRAME
             and not self.is_header
+            and not self.is_sequence_end
         )

@@ -188,6 +188,13 @@ def test_what_had_piled_up_does_not_go_on_air() -> None:
     assert not [tag for tag in taken if tag.timestamp_ms < 7000]
 
 
+def test_the_end_of_an_encoder_is_not_the_end_of_the_stream() -> None:
+    program, encoder, slate = fallback()
+    simulated(program, [encoder, slate], [(0,)], 1.0)
+    assert program.offer(0, Tag(VIDEO, 1040, bytes.fromhex("1702000000")), 1.04) == []
+    assert program.choice.wanted(1, 1.04)
+
+
 def test_sound_alone_goes_on_air_after_a_while() -> None:
     program = Program(("ingest",), 0.0)
     out: list[Tag] = program.offer(0, SOUND_HEADER, 0.0)
