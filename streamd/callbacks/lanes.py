@@ -175,6 +175,10 @@ class Lanes:
         """Return how many events wait for a callback, with those being sent."""
         return len(self._names[callback])
 
+    def is_failing(self, callback: str) -> bool:
+        """Tell whether the oldest event of some lane of a callback has failed."""
+        return any(lane.attempts for lane in self._of(callback))
+
     def failing(self, callback: str) -> list[Lane]:
         """Return the lanes of a callback whose oldest event has failed."""
         return [lane for lane in self._of(callback) if lane.attempts]

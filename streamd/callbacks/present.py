@@ -32,8 +32,12 @@ def present(
     if "on_unpublish" in actions:
         clients = [_publisher(each, desired.rules) for each in admitted if not each.internal]
         publishers = {client.name: client for client in clients}
+        # Whom a hook let in counts as long as no hook or listing has told otherwise, and not as
+        # long as a pass that came before remembers it.
         seen = frozenset(
-            f"{each.server} {each.client_id}" for each in moment.observed.publishers.values()
+            f"{each.server} {each.client_id}"
+            for each in moment.observed.publishers.values()
+            if each.since is None
         )
     players = targets = None
     if whole and actions & {"on_play", "on_stop"}:

@@ -262,7 +262,7 @@ class Sender:
     def _succeeded(self, callback: str) -> None:
         record = self._records[callback]
         record.last_success = datetime.now(UTC)
-        if record.is_failing and not self._lanes.failing(callback):
+        if record.is_failing and not self._lanes.is_failing(callback):
             record.is_failing, record.last_error = False, None
             log.info("callback.recovered", callback=callback)
 

@@ -91,7 +91,7 @@ class Present:
 
     Attributes:
         publishers: who was let in and has not left.
-        seen: names of further clients that are there; they were never told, or are still there.
+        seen: names of publishers whom only a server's listing tells of.
         players: who watches.
         targets: by entry.
     """

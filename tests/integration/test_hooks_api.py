@@ -8,7 +8,7 @@ import json
 import socket
 import subprocess
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +18,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from streamd.auth import hooks_api
-from streamd.auth.decide import AuthIndex, Decision, decide_publish
+from streamd.auth.decide import Allowed, AuthIndex, Decision, Refused, decide_publish
+from streamd.auth.gate import Consent
 from streamd.auth.hooks_api import BODY_BYTES, HookServer
 from streamd.config.models import Daemon
 from streamd.desired import Desired, KeySpec, StreamRule
@@ -69,6 +70,22 @@ class BrokenEngine(SrsWords):
         raise ZeroDivisionError
 
 
+class StubGate:
+    """Says what a test puts into `refused`, and remembers who was asked about."""
+
+    def __init__(self) -> None:
+        self.asks = False
+        self.asked: list[str] = []
+        self.finished: list[bool] = []
+        self.refused: Refused | None = None
+        self.meanwhile: Callable[[], object] = lambda: None
+
+    async def ask(self, server: str, hook: HookRequest, allowed: Allowed) -> Consent:
+        self.asked.append(f"{server} {allowed.stream} {hook.param}")
+        self.meanwhile()
+        return Consent(self.refused, self.finished.append)
+
+
 @dataclass
 class Endpoint:
     """A hook server, where it listens, and what it told."""
@@ -80,6 +97,7 @@ class Endpoint:
     quiesced: set[str] = field(default_factory=set)
     engine: SrsWords = field(default_factory=SrsWords)
     present: dict[str, Publisher] = field(default_factory=dict)
+    gate: StubGate = field(default_factory=StubGate)
 
     def url(self, path: str = f"{HOOK_PATH}/main") -> str:
         return f"http://127.0.0.1:{self.port}/{path}"
@@ -105,6 +123,7 @@ async def endpoint() -> AsyncIterator[Endpoint]:
     quiesced: set[str] = set()
     engine = SrsWords()
     present: dict[str, Publisher] = {}
+    gate = StubGate()
     server = HookServer(
         HOOK_PATH,
         engines={"main": engine, "broken": BrokenEngine()},
@@ -113,11 +132,19 @@ async def endpoint() -> AsyncIterator[Endpoint]:
         on_gone=lambda server, client: gone.append((server, client)),
         quiesced=quiesced,
         present=present.get,
+        gate=gate,
     )
     port = free_port()
     await server.start("127.0.0.1", port)
-    yield Endpoint(port, server, admitted, gone, quiesced, engine, present)
+    yield Endpoint(port, server, admitted, gone, quiesced, engine, present, gate)
     await server.stop()
+
+
+@pytest.fixture
+def gate(endpoint: Endpoint) -> StubGate:
+    """Let the endpoint ask others."""
+    endpoint.gate.asks = True
+    return endpoint.gate
 
 
 @pytest.fixture
@@ -251,6 +278,70 @@ async def test_one_that_cannot_be_made_to_give_way_keeps_its_stream(
     assert await post(client, endpoint.url(), hook("open/x")) == NO
     assert endpoint.server.refused == {"busy": 1}
     assert endpoint.admitted == []
+
+
+async def test_others_are_asked_about_whom_streamd_would_let_in(
+    endpoint: Endpoint, client: aiohttp.ClientSession, gate: StubGate
+) -> None:
+    assert await post(client, endpoint.url(), hook(secret="wrong-secret")) == NO
+    assert await post(client, endpoint.url(), hook(secret=SECRET)) == YES
+    assert gate.asked == [f"main live/a ?secret={SECRET}"]
+    assert gate.finished == [True]
+
+
+async def test_others_can_refuse_and_their_guessers_are_slowed_down(
+    endpoint: Endpoint, client: aiohttp.ClientSession, gate: StubGate
+) -> None:
+    gate.refused = Refused("vetoed", "callback billing refuses it", "live/a", "live/a")
+    with capture_logs() as logs:
+        assert await post(client, endpoint.url(), hook(secret=SECRET)) == NO
+    assert endpoint.admitted == []
+    assert gate.finished == [False]
+    assert endpoint.server.refused == {"vetoed": 1}
+    assert endpoint.server.refusals["live/a"].reason == "callback billing refuses it"
+    assert endpoint.engine.discarded == ["c1"]
+    assert SECRET not in repr(logs)
+
+
+async def test_nobody_gives_way_to_one_whom_others_refuse(
+    endpoint: Endpoint, client: aiohttp.ClientSession, gate: StubGate
+) -> None:
+    gate.refused = Refused("vetoed", "no", "open/x")
+    endpoint.present["open/x"] = Publisher("main", "open/x", "open/x", "own", internal=True)
+    assert await post(client, endpoint.url(), hook("open/x")) == NO
+    assert endpoint.engine.kicked == []
+
+
+async def test_what_changed_while_others_were_asked_counts(
+    endpoint: Endpoint, client: aiohttp.ClientSession, gate: StubGate
+) -> None:
+    gate.meanwhile = lambda: endpoint.quiesced.add("main")
+    assert await post(client, endpoint.url(), hook(secret=SECRET)) == NO
+    assert endpoint.server.refused == {"stopping": 1}
+    assert gate.finished == [False]
+
+
+async def test_nobody_is_asked_about_a_name_that_the_server_has_taken(
+    endpoint: Endpoint, client: aiohttp.ClientSession, gate: StubGate
+) -> None:
+    endpoint.present["open/x"] = Publisher("main", "open/x", "open/x", "c0")
+    endpoint.engine.live = {"c0": "open/x"}
+    assert await post(client, endpoint.url(), hook("open/x")) == NO
+    assert (gate.asked, endpoint.server.refused) == ([], {"busy": 1})
+    endpoint.engine.live = {}  # who had it has just left, and no hook told yet
+    assert await post(client, endpoint.url(), hook("open/x")) == YES
+
+
+async def test_an_error_while_asking_refuses(
+    endpoint: Endpoint, client: aiohttp.ClientSession, gate: StubGate
+) -> None:
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    gate.meanwhile = fail
+    with capture_logs() as logs:
+        assert await post(client, endpoint.url(), hook(secret=SECRET)) == NO
+    assert "hook.failed" in [entry["event"] for entry in logs]
 
 
 async def test_who_leaves_is_told(endpoint: Endpoint, client: aiohttp.ClientSession) -> None:

@@ -52,8 +52,13 @@ def test_who_publishes_for_a_stream_with_a_fallback_is_told_under_its_name() -> 
     assert shown_name("live/other", RULES) == "live/other"
 
 
-def test_who_the_servers_list_is_seen() -> None:
-    assert look(snapshot(publishers=(SHOW,))).seen == {"main c1"}
+def test_whom_no_hook_let_in_is_seen() -> None:
+    listed = Publisher("main", "live/show", "live/show", "c9")
+    assert look(snapshot(publishers=(listed,))).seen == {"main c9"}
+
+
+def test_who_has_left_is_not_seen_although_the_last_pass_remembers_it() -> None:
+    assert look(snapshot(publishers=(SHOW,))).seen == frozenset()
 
 
 def test_players_are_told_by_the_streams_name_in_the_file() -> None:
