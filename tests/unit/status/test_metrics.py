@@ -6,10 +6,12 @@ from pathlib import Path
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from streamd.ffmpeg.track import Playing
 from streamd.observed import JobHistory
 from streamd.status.metrics import exposition, sample, usage_of
 from streamd.status.snapshot import ConfigState, ServerFacts, Snapshot
 from tests.support.snapshots import MONOTONIC, NOW, history, reported, running, snapshot
+from tests.unit.status.media import STUDIO, by_streamd, listed, own_snapshot, playout, said
 
 
 def families(of: Snapshot) -> dict[str, Metric]:
@@ -121,3 +123,42 @@ def test_odd_names_are_escaped() -> None:
     odd = 'a"b\\c\nd'
     of = replace(BUSY, refused={odd: 2})
     assert values(of, "streamd_publish_refused_total") == {(odd,): 2}
+
+
+def test_a_stream_on_its_slate_is_on_its_fallback_and_not_live() -> None:
+    on_slate = own_snapshot(
+        playout("live/shown", 9),
+        publishers=(by_streamd("live/shown"),),
+        tracks={9: said(Playing(1))},
+        live=listed("live/shown"),
+    )
+    assert values(on_slate, "streamd_stream_live")["live/shown",] == 0
+    assert values(on_slate, "streamd_stream_fallback")["live/shown",] == 1
+    assert values(on_slate, "streamd_stream_viewers")["live/shown",] == 3
+    assert values(on_slate, "streamd_stream_kbps")["live/shown",] == 2000
+    live = replace(on_slate, tracks={9: said(Playing(0))})
+    assert values(live, "streamd_stream_live")["live/shown",] == 1
+    assert values(live, "streamd_stream_fallback")["live/shown",] == 0
+
+
+def test_an_ingest_is_no_stream_of_its_own() -> None:
+    with_studio = own_snapshot(publishers=(by_streamd("live/shown"), STUDIO))
+    assert ("in/shown",) not in values(with_studio, "streamd_stream_live")
+
+
+def test_a_transcode_is_in_exactly_one_state_and_has_a_speed_once_that_is_known() -> None:
+    ladder = own_snapshot(
+        running("transcode.live/shown", os.getpid()),
+        publishers=tuple(map(by_streamd, ("live/shown", "live/shown-720"))),
+        tracks={os.getpid(): reported(speed=0.8)},
+        histories={"transcode.live/shown": JobHistory(restarts=2)},
+    )
+    states = values(ladder, "streamd_transcode_state")
+    on = {labels for labels, value in states.items() if value == 1}
+    assert on == {("connecting", "360"), ("live", "720")}
+    assert len(states) == 2 * 7
+    assert values(ladder, "streamd_transcode_speed") == {("360",): 0.8, ("720",): 0.8}
+    assert values(ladder, "streamd_transcode_restarts_total")["720",] == 2
+    assert ("transcode.live/shown",) in values(ladder, "streamd_process_cpu_seconds_total")
+    unknown = replace(ladder, tracks={})
+    assert values(unknown, "streamd_transcode_speed") == {}

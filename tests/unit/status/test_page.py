@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamd.errors import Problem
+from streamd.ffmpeg.track import Playing
 from streamd.status.page import CONTENT_SECURITY_POLICY, page
 from streamd.status.report import status_of
 from streamd.status.snapshot import ConfigState, Refusal, ServerFacts, Snapshot
@@ -24,6 +25,7 @@ from tests.support.snapshots import (
     running,
     snapshot,
 )
+from tests.unit.status.media import STUDIO, by_streamd, listed, own_snapshot, playout, said
 
 VOID = {"meta", "link", "br"}
 
@@ -166,3 +168,86 @@ def told_with(text: str) -> Snapshot:
         histories={"target.youtube": history(1, MONOTONIC, text)},
         refusals={"rooms/*": Refusal(NOW, text)},
     )
+
+
+# Streams of streamd's own.
+
+ON_SLATE = own_snapshot(
+    playout("live/shown", 9),
+    publishers=(by_streamd("live/shown"),),
+    tracks={9: said(Playing(1, "/srv/slate.mp4"))},
+    live=listed("live/shown"),
+)
+
+
+def test_a_stream_on_its_slate_asks_for_attention_and_is_on_air() -> None:
+    text = document(page(status_of(ON_SLATE))).text
+    streams = text[text.index("Streams") :]
+    names = [word for word in streams if word.startswith("live/")]
+    assert names[0] == "live/shown"
+    row = streams[streams.index("live/shown") : streams.index(names[1])]
+    assert {"slate /srv/slate.mp4", "fallback", "2.0 Mb/s", "3"} <= set(row)
+    assert "ingest" not in " ".join(text)
+
+
+def test_a_stream_with_a_studio_names_who_publishes_it_and_how() -> None:
+    live = replace(
+        ON_SLATE,
+        observed=replace(
+            ON_SLATE.observed, publishers={**ON_SLATE.observed.publishers, "in/shown": STUDIO}
+        ),
+        tracks={9: said(Playing(0))},
+    )
+    text = document(page(status_of(live))).text
+    assert {"198.51.100.7", "srt, key studio", "ingest"} <= set(text)
+    assert "in/shown" not in text
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({}, "idle"),
+        ({"state": "exited", "pid": 0, "exit_status": 0}, "finished"),
+    ],
+)
+def test_a_stream_of_files_that_is_not_on_air_says_why(
+    change: dict[str, object], word: str
+) -> None:
+    process = replace(playout("live/lobby", 9), **change)  # type: ignore[arg-type] # by name
+    text = document(page(status_of(own_snapshot(process)))).text
+    row = text[text.index("live/lobby") :]
+    assert word in row[:4]
+
+
+def test_transcodes_have_a_section_when_there_are_any() -> None:
+    assert "Transcodes" not in document(page(status_of(snapshot()))).text
+    ladder = own_snapshot(
+        running("transcode.live/shown", 9),
+        publishers=tuple(map(by_streamd, ("live/shown", "live/shown-720", "live/shown-360"))),
+        tracks={9: reported(speed=0.8)},
+        behind=frozenset({"transcode.live/shown"}),
+        converged=False,
+    )
+    text = document(page(status_of(ladder))).text
+    section = text[text.index("Transcodes") :]
+    assert {"2 live", "720", "live/shown-720", "0.80 x"} <= set(section)
+    assert any(word.startswith("encoding falls behind at 0.80") for word in section)
+
+
+def test_transcodes_that_are_not_as_wanted_are_counted_in_the_verdict() -> None:
+    failed = {"transcode.live/shown": history(1, MONOTONIC + 9, "refused")}
+    broken = own_snapshot(publishers=(by_streamd("live/shown"),), histories=failed, converged=False)
+    text = document(page(status_of(broken))).text
+    assert any("2 of 2 transcodes" in word for word in text)
+
+
+@given(st.text(st.sampled_from("<>&\"'/abc="), min_size=1, max_size=30))
+def test_no_text_of_a_playout_becomes_markup(text: str) -> None:
+    def told(odd: str) -> Document:
+        playing = Playing(0, f"/{odd}", odd, (odd,), f"x {odd}")
+        return document(
+            page(status_of(own_snapshot(playout("live/lobby", 9), tracks={9: said(playing)})))
+        )
+
+    assert told(text).tags == told("plain").tags
+    assert f"x {text}" in " ".join(told(text).text)
