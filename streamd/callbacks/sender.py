@@ -66,6 +66,7 @@ class Sender:
         self._wake = asyncio.Event()
         self._moved = asyncio.Event()
         self._last_name = ""
+        self._kept = self._dealt = 0
         self._look_at = 0.0
         self._sweep_at = 0.0
         self._disk_fails = False
@@ -109,12 +110,14 @@ class Sender:
         else:
             if dropped:
                 log.error("callback.dropped", events=dropped, reason=f"more than {LIMIT} came in")
+        self._kept += 1
         self._look_at = 0.0
         self._wake.set()
 
     async def caught_up(self, callback: str, stream: str) -> None:
         """Wait until all that waits for a callback about a stream was tried."""
-        while self._look_at == 0.0 or self._lanes.is_on_its_way(callback, stream):
+        kept = self._kept
+        while self._dealt < kept or self._lanes.is_on_its_way(callback, stream):
             await self._moved.wait()
 
     def note(self, callback: str, reply: Reply) -> None:
@@ -194,18 +197,20 @@ class Sender:
         if now < self._look_at:
             return
         self._look_at = now + POLL_S
+        kept = self._kept
         await self._save_again()
         try:
             dealt, damaged = await asyncio.to_thread(outbox.deal, self._directory, self.subscribers)
         except OSError as error:
             self._note_disk(error)
         else:
+            self._dealt = kept
             self._note_damaged(damaged)
             if self._disk_fails and not self._unsaved:
                 self._disk_fails = False
                 log.info("callback.outbox_written_again", path=str(self._directory))
-            for kept in dealt:
-                self._add(kept, now)
+            for each in dealt:
+                self._add(each, now)
         self._tell_moved()
         for name in self._lanes.callbacks():
             over = self._lanes.trim(name, LIMIT)

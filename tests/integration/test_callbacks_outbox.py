@@ -247,7 +247,9 @@ async def test_of_too_many_the_oldest_are_dropped_loudly(
     hook.answer = lambda _: Answer(after=never)
     with capture_logs() as logs:
         async with sending(tmp_path, spec(hook)) as sender:
-            await sender.keep([event(n) for n in range(6)])
+            await sender.keep([event(0)])
+            await hook.told(1)
+            await sender.keep([event(n) for n in range(1, 6)])
             await wait_until(lambda: sender.facts()["billing"].dropped == 3)
             assert waiting(tmp_path) == ["id-0", "id-4", "id-5"]  # the first is being sent
     (entry,) = [entry for entry in logs if entry["event"] == "callback.dropped"]
