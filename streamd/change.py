@@ -8,7 +8,17 @@ from streamd.observed import Observed
 
 T = TypeVar("T")
 
-Kind = Literal["daemon", "server", "key", "stream", "target", "transcode", "callback"]
+Kind = Literal[
+    "daemon",
+    "server",
+    "key",
+    "stream",
+    "target",
+    "transcode",
+    "recording",
+    "storage",
+    "callback",
+]
 Action = Literal["create", "update", "restart", "remove"]
 
 
@@ -16,8 +26,8 @@ Action = Literal["create", "update", "restart", "remove"]
 class Touched:
     """What is live now and is disconnected or restarted by a change.
 
-    `publishers` holds streams, `targets` names of processes that send or transcode, `viewers` a
-    count.
+    `publishers` holds streams, `targets` names of processes that send, transcode or record,
+    `viewers` a count.
     """
 
     publishers: frozenset[str] = frozenset()
@@ -25,10 +35,12 @@ class Touched:
     targets: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
+        recorders = sum(name.startswith("record.") for name in self.targets)
         counts = {
             "publisher": len(self.publishers),
             "viewer": self.viewers,
-            "target": len(self.targets),
+            "target": len(self.targets) - recorders,
+            "recording": recorders,
         }
         return ", ".join(f"{n} live {what}{'s' * (n != 1)}" for what, n in counts.items() if n)
 
@@ -108,11 +120,11 @@ def change_of(kind: Kind, name: str, before: object, after: object, touches: Tou
 
 
 def live_targets(observed: Observed) -> frozenset[str]:
-    """Return the names of the processes that send or transcode something now."""
+    """Return the names of the processes that send, transcode or record something now."""
     return frozenset(
         name
         for name, process in observed.processes.items()
-        if name.startswith(("target.", "transcode.")) and process.state == "running"
+        if name.startswith(("target.", "transcode.", "record.")) and process.state == "running"
     )
 
 

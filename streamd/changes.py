@@ -21,6 +21,7 @@ from streamd.config.models import Daemon
 from streamd.desired import RELOADABLE_FIELDS, UNSEEN_FIELDS, Desired, ServerSpec
 from streamd.observed import Observed
 from streamd.process_names import server_process
+from streamd.recording_changes import recording_changes, storage_changes
 from streamd.stream_changes import (
     Jobs,
     both_jobs,
@@ -57,6 +58,8 @@ def changes(
         *stream_changes(old, new, observed, put_off, jobs),
         *target_changes(old, new, observed, jobs),
         *transcode_changes(old, new, observed, jobs),
+        *recording_changes(old, new, observed, jobs),
+        *storage_changes(old, new),
         *_callback_changes(old, new),
     )
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import structlog
 
-from streamd.change import Change
+from streamd.change import Change, live_targets
 from streamd.changes import changes, with_notes
 from streamd.config.load import Loaded, load, restore, secrets_of
 from streamd.config.models import Config
@@ -24,8 +24,9 @@ from streamd.ffmpeg.argv import FFmpegBinary
 from streamd.ffmpeg.binary import inspect
 from streamd.guard import guard
 from streamd.machine import find_machine
-from streamd.process_names import server_process
+from streamd.process_names import archive_process, server_process
 from streamd.reconcile import Reconciler
+from streamd.recording_changes import archives_touched
 from streamd.servers import Servers
 from streamd.state import write_private
 from streamd.status.snapshot import ConfigState, ConfigStateName
@@ -126,13 +127,10 @@ class Configuration:
             old = self.applied.desired.daemon
             if not force:
                 observed = self._reconciler.observed
-                live = len(observed.publishers) + sum(
-                    process.state == "running" and name.startswith("target.")
-                    for name, process in observed.processes.items()
-                )
+                live = len(observed.publishers) + len(live_targets(observed))
                 # A save cannot lift the guard for itself.
                 guard(found, live, min(old.max_stop, loaded.config.daemon.max_stop))
-        untouched = self._untouched(found)
+        untouched = self._untouched(found, accepted.desired)
         await self._take(accepted)
         self._set_state("applied", loaded.hash, errors=loaded.warnings, untouched=untouched)
         await self._keep(loaded)
@@ -263,7 +261,7 @@ class Configuration:
             before.untouched if untouched is None else untouched,
         )
 
-    def _untouched(self, found: tuple[Change, ...]) -> int:
+    def _untouched(self, found: tuple[Change, ...], desired: Desired) -> int:
         """Count the running processes that a set of changes leaves alone."""
         running = {
             name
@@ -274,6 +272,7 @@ class Configuration:
             running -= change.touches.targets
             if change.kind == "server" and change.action in ("restart", "remove"):
                 running.discard(server_process(change.name))
+            running -= set(map(archive_process, archives_touched(change, desired)))
         return len(running)
 
 

@@ -58,7 +58,7 @@ def stream_changes(
         ingest = {rule.ingest for rule, _ in filter(None, (before, after)) if rule.ingest}
         kicked = {s for s in put_off if s in ingest or names.matches(pattern, s)}
         process = playout_process(pattern)
-        restarts = process in observed.processes and _differs(process, jobs)
+        restarts = process in observed.processes and differs(process, jobs)
         if restarts and pattern in observed.publishers:
             kicked.add(pattern)
         touched = lost(observed, kicked, jobs)
@@ -146,7 +146,7 @@ def target_changes(old: Desired, new: Desired, observed: Observed, jobs: Jobs) -
     ended: dict[str, frozenset[str]] = {}
     for process in live_targets(observed):
         job = jobs[0].get(process)
-        if isinstance(job, TargetJob) and _differs(process, jobs):
+        if isinstance(job, TargetJob) and differs(process, jobs):
             ended[job.target] = ended.get(job.target, frozenset()) | {process}
     found = []
     for name, before, after in pairs(old.targets, new.targets):
@@ -163,7 +163,7 @@ def transcode_changes(old: Desired, new: Desired, observed: Observed, jobs: Jobs
     found = []
     for name, before, after in pairs(old.transcodes, new.transcodes):
         shared = {transcode_process(each) for each in (before, after) if each is not None}
-        ended = {each for each in shared & live_targets(observed) if _differs(each, jobs)}
+        ended = {each for each in shared & live_targets(observed) if differs(each, jobs)}
         made = frozenset(
             transcode.to
             for process in ended
@@ -180,7 +180,8 @@ def transcode_changes(old: Desired, new: Desired, observed: Observed, jobs: Jobs
     return found
 
 
-def _differs(process: str, jobs: Jobs) -> bool:
+def differs(process: str, jobs: Jobs) -> bool:
+    """Tell whether a process does something else afterwards, or nothing."""
     before, after = jobs
     return before.get(process) != after.get(process)
 
