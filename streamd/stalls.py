@@ -138,7 +138,8 @@ class Stalls:
         started_at = self._started_at.get(process.pid, now)
         if stream is None:
             track = self._track(process)
-            return now - max(started_at, track.reported_at if track else 0.0) >= SILENT_S
+            heard_at = max(started_at, track.reported_at if track else 0.0)
+            return self.progress is not None and now - heard_at >= SILENT_S
         publisher = observed.publishers.get(stream)
         if publisher is None:
             return False

@@ -1,6 +1,14 @@
 """What the names of processes say of their kind."""
 
-from streamd.jobs import ServerJob, TargetJob, fed_by, reports_progress, server_of
+from streamd.jobs import (
+    PlayoutJob,
+    ServerJob,
+    TargetJob,
+    TranscodeJob,
+    fed_by,
+    reports_progress,
+    server_of,
+)
 from tests.support.snapshots import SERVER
 
 
@@ -13,11 +21,17 @@ def test_a_server_is_known_by_its_process() -> None:
 
 def test_what_holds_an_ffmpeg_reports_its_progress_and_servers_do_not() -> None:
     assert reports_progress("target.cdn@live/a~backup")
+    assert reports_progress("playout.live/a")
+    assert reports_progress("transcode.live/a~sound")
     assert not reports_progress("server.target.x")
     assert not reports_progress("targets.x")
 
 
-def test_a_target_lives_on_the_publisher_of_its_stream_and_a_server_on_nobody() -> None:
+def test_what_is_sent_on_or_transcoded_lives_on_its_publisher_and_what_publishes_on_nobody() -> (
+    None
+):
     target = TargetJob("target.out", "out", "live/a", "rtmp://i", "rtmp://o", "c1", "ffmpeg", "h:1")
-    assert fed_by(target) == "live/a"
+    ladder = TranscodeJob("transcode.live/a", "live/a", "rtmp://i", "o", (), "c1", "ffmpeg", "h:1")
+    assert (fed_by(target), fed_by(ladder)) == ("live/a", "live/a")
     assert fed_by(ServerJob("server.main", SERVER)) is None
+    assert fed_by(PlayoutJob("playout.live/a", "live/a", "rtmp://o", (), "ffmpeg", "h:1")) is None
