@@ -2,17 +2,33 @@
 
 import asyncio
 import os
+import platform
 import ssl
+import time
+import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from streamd import __version__
+from streamd.callbacks import events
+from streamd.callbacks.post import Poster
+from streamd.callbacks.wire import shown
 from streamd.config.models import Config
 from streamd.desire import desire
-from streamd.desired import Desired, ServerSpec
-from streamd.doctor import configuration, files, host, hosts, ports, probes, programs, service
-from streamd.doctor.connect import reach_all
+from streamd.desired import CallbackSpec, Desired, ServerSpec
+from streamd.doctor import (
+    callbacks,
+    configuration,
+    files,
+    host,
+    hosts,
+    ports,
+    probes,
+    programs,
+    service,
+)
+from streamd.doctor.connect import AT_ONCE, reach_all
 from streamd.doctor.context import Context, look
 from streamd.doctor.finding import AS_ROOT, Finding, Report, error, ok, split_advice, unknown
 from streamd.doctor.ports import PortState
@@ -31,7 +47,7 @@ _DIRECTORIES = ("state", "runtime", "log")
 
 
 async def examine(settings: Settings) -> Report:
-    """Make every check, all at once, and return what they found. Changes nothing.
+    """Make every check, all at once, and return what they found. Changes nothing here.
 
     Raises nothing for what is wrong on the machine. Takes a second or two, and at most 5 s more
     for every ten hosts that do not answer.
@@ -270,6 +286,27 @@ async def _reach(
     return (*found, hosts.judge_unknown(unseen)) if unseen else found
 
 
+async def check_callbacks(context: Context) -> Iterable[Finding]:
+    """Send each callback an event that tells of nothing, as it would be sent any other."""
+    specs = context.desired.callbacks.values() if context.desired else ()
+    if not specs:
+        return ()
+    poster = Poster()
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def one(spec: CallbackSpec) -> Finding:
+        event = events.on_test(str(uuid.uuid4()), time.time())
+        told = events.body(event, opaque=spec.opaque, node=platform.node())
+        async with gate:
+            reply = await poster.post(spec, told)
+        return callbacks.judge(spec.name, shown(spec.url), reply.kind, reply.text)
+
+    try:
+        return await asyncio.gather(*map(one, specs))
+    finally:
+        await poster.close()
+
+
 CHECKS: Mapping[str, Check] = {
     "configuration": check_configuration,
     "streamd": check_service,
@@ -282,5 +319,6 @@ CHECKS: Mapping[str, Check] = {
     "kernel": check_kernel,
     "targets": check_targets,
     "sources": check_sources,
+    "callbacks": check_callbacks,
 }
 """Every check by its title, in the order of the report. A new check is one more line here."""

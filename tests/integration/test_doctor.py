@@ -21,6 +21,7 @@ from streamd.doctor.finding import Finding, Report
 from streamd.doctor.hosts import Endpoint, Reached
 from streamd.doctor.report import exit_status, report_json, report_text
 from streamd.settings import Settings
+from tests.support.app import Answer, app
 from tests.support.ports import free_port, free_ports
 from tests.support.tls import Authority, authority, tls_front
 from tests.support.waiting import wait_until
@@ -425,6 +426,28 @@ async def test_what_streams_are_pulled_from_is_reached_too(
         "streams.live/away": "error",
     }
     assert receiver.received == b""
+
+
+async def test_callbacks_are_sent_an_event_that_tells_of_nothing(machine: Machine) -> None:
+    gone = free_port()
+    with app() as good, app() as wrong_path:
+        wrong_path.answer = lambda _: Answer(404)
+        machine.write(
+            f"""callbacks:
+  good: {{url: "{good.url}?token={KEY}", events: [on_publish], opaque: {SECRET}}}
+  wrong: {{url: "{wrong_path.url}/{KEY}", events: [on_stop]}}
+  away: {{url: "http://127.0.0.1:{gone}/{KEY}", events: [on_stop]}}
+"""
+        )
+        found = await machine.examine()
+    assert {each.where: each.level for each in found["callbacks"]} == {
+        "callbacks.good": "ok",
+        "callbacks.wrong": "warning",
+        "callbacks.away": "error",
+    }
+    (received,) = good.received
+    assert (received["action"], received["opaque"]) == ("on_test", SECRET)
+    assert (received["app"], received["stream"]) == ("", "")
 
 
 async def test_programs_that_do_not_work_are_errors(machine: Machine) -> None:
