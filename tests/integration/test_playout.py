@@ -408,6 +408,41 @@ async def test_a_pull_that_freezes_is_begun_anew_and_its_backup_stands_in(tmp_pa
             assert len(media.publishes) == 1
 
 
+async def test_an_ffmpeg_that_hangs_is_begun_anew_before_the_stream_ends(tmp_path: Path) -> None:
+    with (
+        receiver(tmp_path) as media,
+        receiver(tmp_path, "cam") as camera,
+        publisher(camera.url("cam/one")),
+    ):
+        await wait_until(lambda: camera.receives("cam/one"), what="the camera")
+        given = PullInput(camera.url("cam/one"))
+        with running_playout(tmp_path, media.url("live/made"), given) as playout:
+            await playout.wait_input(0)
+            (child,) = children_of(playout.process.pid)
+            os.kill(child, signal.SIGSTOP)
+            await wait_until(lambda: playout.playing().input == -1, what="the silence")
+            await playout.wait_input(0)
+            assert children_of(playout.process.pid) != [child]
+            assert not is_running(child)
+            assert "input 0 (pull): sent nothing for 5 s" in playout.process.log()
+            assert len(media.publishes) == 1
+
+
+async def test_a_camera_without_sound_is_given_silence(tmp_path: Path) -> None:
+    with (
+        receiver(tmp_path) as media,
+        receiver(tmp_path, "cam") as camera,
+        publisher(camera.url("cam/one")),
+    ):
+        await wait_until(lambda: camera.receives("cam/one"), what="the camera")
+        given = PullInput(camera.url("cam/one"), audio="silent")
+        with running_playout(tmp_path, media.url("live/made"), given) as playout:
+            await playout.wait_input(0)
+            with viewer(tmp_path, media.url("live/made")) as seen:
+                await seen.wait_seen(2000)
+                assert_undisturbed(seen)
+
+
 async def test_asked_to_end_it_leaves_nothing_behind(tmp_path: Path) -> None:
     path = short_clip(tmp_path / "one.mp4", seconds=30)
     with (
