@@ -94,6 +94,12 @@ def parse_spooled(name: str) -> Spooled | None:
     return found if is_own and _run_time(found.run) is not None else None
 
 
+def parse_file(name: str) -> tuple[str, int] | None:
+    """Read the name of a segment in the directory of a recording: its run and number."""
+    found = parse_spooled(f"a{_BETWEEN}b{_BETWEEN}{name}")
+    return None if found is None else (found.run, found.number)
+
+
 def run_started_at(run: str) -> float:
     """Return when a run started by the clock of the machine, Unix time.
 
