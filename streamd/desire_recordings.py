@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from streamd import names
+from streamd.config.addresses import join_address
 from streamd.config.recording_models import Recording, Storage, Upload, storage_of
 from streamd.desired import RecordingSpec, ServerSpec, StorageSpec
 from streamd.recording_places import SERVED_UNDER
@@ -24,7 +25,8 @@ def recording_spec(
     server = _serving(servers) if recording.serve else None
     url_base = recording.url or ""
     if not url_base and server is not None:
-        url_base = f"http://{server.host}:{server.http}/{SERVED_UNDER}/{name}"
+        place = join_address(server.host.strip("[]"), server.http or 0)
+        url_base = f"http://{place}/{SERVED_UNDER}/{name}"
     directory = recording.directory or Path(state_directory or "/", "recordings")
     return RecordingSpec(
         name,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from streamd import names
-from streamd.archive.layout import TOKENS
+from streamd.archive.layout import TOKENS, root_of
 from streamd.config.data_path import DataPath
 from streamd.config.known_streams import KnownStreams
 from streamd.config.models import Config
@@ -16,11 +16,13 @@ from streamd.config.suggestions import Suggestions
 from streamd.desire import listen_of
 from streamd.desired import EngineName
 from streamd.errors import Problem
+from streamd.recording_places import SERVED_UNDER
 
 SHORTEST_SPLIT = timedelta(seconds=6)
 """One segment as it is written; a recording cannot be split within one."""
 
 _TOKEN = re.compile(r"\{([^{}]*)\}")
+_UNSERVED = re.compile(r"[^A-Za-z0-9_.~=+@,:/{}-]")  # SRS takes paths as they were sent
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _LONGEST_PART = 200
 _DEFAULT_DIRECTORY = "/\0"  # stands for the one in the state directory, and is like no other
@@ -227,13 +229,31 @@ def _serve(
     source: Source,
     engines: Mapping[str, EngineName | None],
 ) -> Iterator[Problem]:
-    if recording.serve and not any(
+    if not recording.serve:
+        return
+    if not any(
         engine is None or listen_of(config.servers[name], engine).http
         for name, engine in engines.items()
     ):
         yield source.error(
             (*path, "serve"), "needs a server with an `http` port; add one to its `listen`"
         )
+    for name in config.streams:
+        if names.split(names.full_name(name))[0].partition("/")[0] == SERVED_UNDER:
+            yield source.error(
+                (*path, "serve"),
+                f"has the addresses of streams.{name}; publish that under another app than "
+                f"{SERVED_UNDER}",
+            )
+    directory = str(recording.directory or "")
+    below = directory.removeprefix(root_of(directory))
+    for field, text in (("directory", below), ("name", recording.name)):
+        if _UNSERVED.search(text):
+            yield source.error(
+                (*path, field),
+                "has a character that cannot stand in an address that is served; use letters, "
+                "digits, tokens and -_.~=+@,:",
+            )
 
 
 def _storages(config: Config, source: Source) -> Iterator[Problem]:

@@ -12,6 +12,7 @@ from streamd.engines.base import ServerSecrets
 from streamd.engines.capabilities import lacking
 from streamd.engines.quoting import quoted, quoted_url
 from streamd.errors import EngineError
+from streamd.recording_places import SERVED_UNDER
 
 _CONNECTIONS = 16_384
 _RESERVED_DESCRIPTORS = 64
@@ -151,6 +152,10 @@ def _public(spec: ServerSpec, directory: Path) -> tuple[str, ...]:
         "        }",
         r"        location ~ \.ts$ {",
         "            default_type video/mp2t;",
+        "            add_header Access-Control-Allow-Origin * always;",
+        "        }",
+        rf"        location ~ ^/{SERVED_UNDER}/.+\.mp4$ {{",
+        "            default_type video/mp4;",
         "            add_header Access-Control-Allow-Origin * always;",
         "        }",
         "        location / { return 404; }",

@@ -81,6 +81,14 @@ def test_everything_that_can_be_written_is_taken(tmp_path: Path) -> None:
             "streams: [a], upload: cloud, keep_local: false, serve: true",
             "r.serve: serves what is here, and `keep_local: false` deletes it",
         ),
+        (
+            "streams: [a], serve: true, name: 'ä/{uuid}'",
+            "r.name: has a character that cannot stand",
+        ),
+        (
+            "streams: [a], serve: true, directory: '/srv/a b/{app} c'",
+            "r.directory: has a character that cannot stand in an address",
+        ),
         ("streams: [a], url: cdn.example.com", "r.url: 'cdn.example.com' is not a web address"),
         ("streams: [a], url: 'https://u:p@h/'", "r.url: 'https://u:p@h/' is not a web address"),
     ],
@@ -134,6 +142,15 @@ def test_serving_needs_a_port(tmp_path: Path) -> None:
         "config.yaml:7:28: recordings.r.serve: needs a server with an `http` port; add one to its "
         "`listen`"
     ]
+
+
+def test_served_recordings_and_streams_have_addresses_of_their_own(tmp_path: Path) -> None:
+    text = HEAD.replace("{a:", "{recordings/x: {keys: any}, a:") + UPLOADED
+    assert problems_of(tmp_path, f"{text}  r: {{streams: [a], serve: true}}\n") == [
+        "config.yaml:6:28: recordings.r.serve: has the addresses of streams.recordings/x; publish "
+        "that under another app than recordings"
+    ]
+    assert problems_of(tmp_path, f"{text}  r: {{streams: [a]}}\n") == []
 
 
 @pytest.mark.parametrize(
