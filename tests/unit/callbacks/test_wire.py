@@ -2,6 +2,10 @@
 
 import hashlib
 import hmac
+import re
+import time
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -63,7 +67,6 @@ def test_a_long_code_is_cut() -> None:
 
 
 def test_the_signature_is_that_of_the_time_and_the_body() -> None:
-    """The recipe of docs/callbacks.md."""
     body = b'{"action":"on_publish"}'
     sent = headers("0123456789abcdef", body, 1700000000.9, "1.2")
     assert sent[TIMESTAMP_HEADER] == "1700000000"
@@ -71,6 +74,22 @@ def test_the_signature_is_that_of_the_time_and_the_body() -> None:
     expected = hmac.new(b"0123456789abcdef", signed, hashlib.sha256).hexdigest()
     assert sent[SIGNATURE_HEADER] == f"sha256={expected}"
     assert sent["Content-Type"] == "application/json"
+
+
+def test_the_documented_recipe_verifies_it_and_nothing_else() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "callbacks.md").read_text("utf-8")
+    (recipe,) = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    made: dict[str, Any] = {}
+    exec(recipe, made)
+    verify = made["is_from_streamd"]
+    body = b'{"action":"on_publish"}'
+    sent = headers("0123456789abcdef", body, time.time(), "1")
+    assert verify(sent, body, "0123456789abcdef")
+    assert not verify(sent, body + b" ", "0123456789abcdef")
+    assert not verify(sent, body, "0123456789abcdeg")
+    assert not verify({}, body, "0123456789abcdef")
+    old = headers("0123456789abcdef", body, time.time() - 1000, "1")
+    assert not verify(old, body, "0123456789abcdef")
 
 
 def test_without_a_secret_nothing_is_signed() -> None:
