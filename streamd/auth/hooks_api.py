@@ -19,10 +19,11 @@ from aiohttp import web
 
 from streamd.auth.decide import Allowed, Decision, Refused
 from streamd.auth.gate import Consent, Gate
+from streamd.auth.room import is_taken, make_room
 from streamd.auth.slowdown import Slowdown
 from streamd.engines.base import HookAnswer, HookRequest, OpenPort, Streams
 from streamd.engines.ports import explained
-from streamd.errors import EngineError, SettingsError
+from streamd.errors import SettingsError
 from streamd.observed import Publisher
 from streamd.status.snapshot import Refusal
 
@@ -32,16 +33,9 @@ BODY_BYTES = 256 * 1024
 BODY_TIMEOUT_S = 5.0
 STOP_TIMEOUT_S = 1.0
 
-EVICTION_TIMEOUT_S = 2.0
-"""streamd's own publisher is gone within this time, or the one that it is in the way of refused."""
-
-LISTING_TIMEOUT_S = 1.0
-"""A server that does not list its streams within this time is not asked whether a name is taken."""
-
 HELD_BACK = 256
 """At most so many refusals are held back at once; further ones are sent at once."""
 
-_EVICTION_POLL_S = 0.005
 _NOT_THE_CLIENTS_FAULT = frozenset({"stopping", "busy", "unsuitable", "failed", "unasked"})
 _SERVER_HEADER = {"Server": "streamd"}  # otherwise the versions of Python and aiohttp
 
@@ -249,7 +243,12 @@ class HookServer:
         """Ask others about a publisher who may come as far as streamd is concerned."""
         if self._gate is None or not self._gate.asks or allowed.internal:
             return allowed, Consent()
-        if await self._is_taken(server, engine, allowed, hook):
+        other = self._present(allowed.stream)
+        if (
+            other is not None
+            and not other.internal
+            and await is_taken(engine, allowed.published_as, hook.client_id)
+        ):
             # The server would find that out after others were told that it comes.
             return Refused("busy", "it is being published already", allowed.stream), Consent()
         try:
@@ -262,60 +261,12 @@ class HookServer:
             return consent.refused, consent
         return self._decision(server, hook), consent  # much may have changed meanwhile
 
-    async def _is_taken(
-        self, server: str, engine: HookEngine, allowed: Allowed, hook: HookRequest
-    ) -> bool:
-        """Tell whether the server has another publisher of this name now."""
-        other = self._present(allowed.stream)
-        if other is None or other.internal or other.server != server:
-            return False
-        try:
-            async with asyncio.timeout(LISTING_TIMEOUT_S):
-                listed = await engine.streams()
-        except (TimeoutError, EngineError):
-            return False
-        return any(
-            live.name == allowed.published_as and live.client_id != hook.client_id
-            for live in listed.live
-        )
-
-    async def _make_room(self, decision: Allowed, hook: HookRequest) -> Decision:
-        """Disconnect streamd's own publisher of a stream, and nobody else, for one that may come.
-
-        The servers look whether a name is taken only after they have asked, so the newcomer is let
-        in at its first attempt.
-        """
-        own = self._present(decision.stream)
+    async def _make_room(self, allowed: Allowed, hook: HookRequest) -> Decision:
+        """Let streamd's own publisher of a stream, and nobody else, give way."""
+        own = self._present(allowed.stream)
         if own is None or not own.internal or own.client_id == hook.client_id:
-            return decision
-        began = time.monotonic()
-        try:
-            async with asyncio.timeout(EVICTION_TIMEOUT_S):
-                await self._disconnect(own)
-        except (TimeoutError, EngineError) as error:
-            why = str(error) or f"not within {EVICTION_TIMEOUT_S:g} s"
-            reason = f"streamd's own publisher of it could not be disconnected: {why}"
-            return Refused("busy", reason, decision.stream)
-        log.info(
-            "publisher.evicted",
-            server=own.server,
-            stream=own.stream,
-            client=own.client_id,
-            duration_s=round(time.monotonic() - began, 3),
-        )
-        return decision
-
-    async def _disconnect(self, publisher: Publisher) -> None:
-        """Disconnect a publisher, and wait until its server does not list it any more."""
-        engine = self._engines.get(publisher.server)
-        if engine is None:  # its server is about to end, and so is it
-            return
-        await engine.kick(publisher.published_as, publisher.client_id)
-        while True:
-            listed = await engine.streams()
-            if all(live.client_id != publisher.client_id for live in listed.live):
-                return
-            await asyncio.sleep(_EVICTION_POLL_S)
+            return allowed
+        return await make_room(allowed, own, self._engines.get(own.server))
 
     async def _note_refusal(self, server: str, hook: HookRequest, refused: Refused) -> None:
         """Log and count a refusal, and wait for as long as its answer is to be held back."""

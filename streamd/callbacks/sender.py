@@ -8,10 +8,7 @@ import asyncio
 import contextlib
 import random
 import time
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
@@ -21,6 +18,7 @@ from streamd.callbacks.events import Event, body
 from streamd.callbacks.lanes import Lane, Lanes
 from streamd.callbacks.outbox import LIMIT, Kept
 from streamd.callbacks.post import Poster, Reply
+from streamd.callbacks.records import Records
 from streamd.desired import CallbackSpec
 from streamd.status.snapshot import CallbackFacts
 
@@ -31,19 +29,6 @@ POLL_S = 1.0
 
 SWEEP_S = 60.0
 """How often what is too old is looked for."""
-
-
-@dataclass(slots=True)
-class _Record:
-    """What became of the requests to one callback since streamd runs."""
-
-    sent: int = 0
-    failures: int = 0
-    refused: int = 0
-    dropped: int = 0
-    last_success: datetime | None = None
-    last_error: str | None = None
-    is_failing: bool = False
 
 
 class Sender:
@@ -62,7 +47,7 @@ class Sender:
         self._specs: Mapping[str, CallbackSpec] = {}
         self._lanes = Lanes()
         self._unsaved: dict[tuple[str, str], Kept] = {}
-        self._records: defaultdict[str, _Record] = defaultdict(_Record)
+        self._records = Records()
         self._wake = asyncio.Event()
         self._moved = asyncio.Event()
         self._last_name = ""
@@ -81,8 +66,7 @@ class Sender:
         for name, spec in specs.items():
             if self._specs.get(name) != spec:
                 self._lanes.hurry(name, now)
-        for name in self._records.keys() - specs.keys():
-            del self._records[name]
+        self._records.keep(specs)
         self._specs = dict(specs)
         self._wake.set()
 
@@ -123,18 +107,18 @@ class Sender:
     def note(self, callback: str, reply: Reply) -> None:
         """Count what came of a question that was asked beside the outbox."""
         if reply.kind == "no":
-            self._records[callback].refused += 1
+            self._records.of(callback).refused += 1
         if reply.kind in ("yes", "no"):
             self._succeeded(callback)
         else:
-            self._failed(callback, reply.text, action="on_publish")
+            self._records.failed(callback, reply.text, action="on_publish")
 
     def facts(self) -> Mapping[str, CallbackFacts]:
         """Return what is known of each callback."""
         return {name: self._facts(name) for name in self._specs}
 
     def _facts(self, name: str) -> CallbackFacts:
-        record = self._records[name]
+        record = self._records.of(name)
         failing = self._lanes.failing(name)
         return CallbackFacts(
             pending=self._lanes.waiting(name),
@@ -239,7 +223,7 @@ class Sender:
         # That a publisher may not come is of no use when it is there already.
         if reply.kind == "yes" or (reply.kind == "no" and event.action == "on_publish"):
             self._lanes.sent(lane, now)
-            self._records[spec.name].sent += 1
+            self._records.of(spec.name).sent += 1
             self._succeeded(spec.name)
             log.debug("callback.sent", callback=spec.name, action=event.action, stream=event.stream)
             await self._remove([kept])
@@ -247,7 +231,7 @@ class Sender:
             wait_s = self._lanes.failed(
                 lane, now, jitter=self._random.random(), reached=reply.kind != "none"
             )
-            self._failed(
+            self._records.failed(
                 spec.name,
                 reply.text,
                 action=event.action,
@@ -265,26 +249,12 @@ class Sender:
     # What is noted
 
     def _succeeded(self, callback: str) -> None:
-        record = self._records[callback]
-        record.last_success = datetime.now(UTC)
-        if record.is_failing and not self._lanes.is_failing(callback):
-            record.is_failing, record.last_error = False, None
-            log.info("callback.recovered", callback=callback)
-
-    def _failed(self, callback: str, error: str, **facts: object) -> None:
-        record = self._records[callback]
-        record.failures += 1
-        record.last_error = error
-        # With a thousand streams waiting for a dead server, one line tells what there is to know.
-        tell = log.debug if record.is_failing else log.warning
-        tell("callback.failed", callback=callback, error=error, **facts)
-        record.is_failing = True
+        self._records.succeeded(callback, all_well=not self._lanes.is_failing(callback))
 
     async def _dropped(self, callback: str, events: Sequence[Kept], reason: str) -> None:
         if not events:
             return
-        self._records[callback].dropped += len(events)
-        log.error("callback.dropped", callback=callback, events=len(events), reason=reason)
+        self._records.dropped(callback, len(events), reason)
         await self._remove(events)
 
     def _note_damaged(self, files: Sequence[str]) -> None:

@@ -17,7 +17,7 @@ import aiohttp
 import pytest
 from structlog.testing import capture_logs
 
-from streamd.auth import hooks_api
+from streamd.auth import room
 from streamd.auth.decide import Allowed, AuthIndex, Decision, Refused, decide_publish
 from streamd.auth.gate import Consent
 from streamd.auth.hooks_api import BODY_BYTES, HookServer
@@ -271,7 +271,7 @@ async def test_one_that_cannot_be_made_to_give_way_keeps_its_stream(
     monkeypatch: pytest.MonkeyPatch,
     kick_works: bool,
 ) -> None:
-    monkeypatch.setattr(hooks_api, "EVICTION_TIMEOUT_S", 0.01)
+    monkeypatch.setattr(room, "EVICTION_TIMEOUT_S", 0.01)
     endpoint.engine.kick_works = kick_works
     endpoint.engine.live = {"own": "open/x"}
     endpoint.present["open/x"] = Publisher("main", "open/x", "open/x", "own", internal=True)
