@@ -18,8 +18,9 @@ def guard(changes: Iterable[Change], live: int, max_stop: float) -> None:
         max_stop: the greatest share of them that may be stopped, 0 to 1.
 
     Raises:
-        PlanRefusedError: more would be stopped. A target that restarts comes back by itself and
-            does not count; a server that restarts drops everybody on it, and does.
+        PlanRefusedError: more would be stopped. A target, transcode or source that restarts comes
+            back by itself and does not count; a server that restarts drops everybody on it, and
+            does.
     """
     removed = [change for change in changes if _stops(change)]
     stopped = len(
@@ -38,6 +39,8 @@ def guard(changes: Iterable[Change], live: int, max_stop: float) -> None:
 
 
 def _stops(change: Change) -> bool:
+    if change.kind == "stream" and change.action == "restart":
+        return False  # its playout comes back by itself
     if change.kind in ("key", "stream"):
         return bool(change.touches.publishers)
     if change.kind == "server":

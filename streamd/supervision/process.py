@@ -31,7 +31,7 @@ class ProcessSpec:
         identity: kept with the process and given back by `list`.
         publisher: kept likewise.
         secret_inputs: file descriptor number -> text that the process reads from it (a pipe), so
-            that it stays out of argv and environment. At most 60 kB each.
+            that it stays out of argv and environment.
         redact: texts that are masked in the process's log.
         redact_patterns: regular expressions; what their first group takes is masked there too.
         stop_timeout_s: SIGTERM, then SIGKILL after this many seconds.

@@ -164,3 +164,11 @@ def test_callbacks_touch_nothing_and_show_no_token() -> None:
         "- callback billing: remove; touches nothing live",
     ]
     assert "TOKEN" not in repr(found)
+
+
+def test_the_guard_lets_sources_restart_and_not_disappear() -> None:
+    live = Touched(publishers=frozenset(f"live/{n}" for n in range(4)))
+    restarted = Change("stream", "live/0", "restart", ("source",), live)
+    guard([restarted], live=4, max_stop=0.5)
+    with pytest.raises(PlanRefusedError):
+        guard([replace(restarted, action="remove")], live=4, max_stop=0.5)
