@@ -99,7 +99,8 @@ class Observed:
             went on, servers with a dead port.
         loaded: by server, what a running one was last started from or reloaded with
             (`streamd.desired.reload_identity`).
-        paused: rules of recordings whose disk has no room.
+        spools: by rule of recordings, where its archive lets recorders write; absent while it has
+            made no place for them, or there is no room.
         demanded: streams that somebody watches or has asked for lately.
     """
 
@@ -108,5 +109,5 @@ class Observed:
     histories: Mapping[str, JobHistory] = field(default_factory=dict)
     stalled: frozenset[str] = frozenset()
     loaded: Mapping[str, str] = field(default_factory=dict)
-    paused: frozenset[str] = frozenset()
+    spools: Mapping[str, str] = field(default_factory=dict)
     demanded: frozenset[str] = frozenset()

@@ -130,8 +130,9 @@ def _reading_jobs(
     for transcodes in sharing_a_process(index.transcodes.get(publisher.stream, ())):
         yield _transcode_job(desired, transcodes, publisher, input_url)
     for rule in index.recordings.of(publisher.stream).values():
-        if rule.name not in observed.paused:
-            yield _record_job(desired, rule, publisher, input_url)
+        recorder = _record_job(desired, rule, publisher, input_url)
+        if observed.spools.get(rule.name) == recorder.spool:
+            yield recorder
 
 
 def _is_sent_on(publisher: Publisher, desired: Desired, index: PlanIndex, clock: datetime) -> bool:

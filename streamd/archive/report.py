@@ -117,7 +117,8 @@ class Report:
         rule: whose archive it is.
         pid: of the process.
         at: when this was true, Unix time.
-        paused: there is no room: recorders of this rule are not to run.
+        spool: the directory that recorders may write to; "" before it is made.
+        paused: there is no room: no recorder of this rule is to run.
         free_bytes, total_bytes: of the file system; None while it does not answer.
         kept: how many finished recordings are here.
         kept_bytes: how much they take.
@@ -131,6 +132,7 @@ class Report:
     rule: str
     pid: int
     at: float
+    spool: str = ""
     paused: bool = False
     free_bytes: int | None = None
     total_bytes: int | None = None

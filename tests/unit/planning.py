@@ -6,6 +6,7 @@ from datetime import UTC, datetime, time
 
 from hypothesis import strategies as st
 
+from streamd.archive.layout import spool_of
 from streamd.auth.decide import AuthIndex, authorised
 from streamd.config.models import Daemon
 from streamd.desired import (
@@ -22,7 +23,7 @@ from streamd.desired import (
     VideoSpec,
     reload_identity,
 )
-from streamd.jobs import Job, PlayoutJob, ServerJob, TranscodeJob, fed_by, job_identity
+from streamd.jobs import ArchiveJob, Job, PlayoutJob, ServerJob, TranscodeJob, fed_by, job_identity
 from streamd.names import ingest_name
 from streamd.observed import Observed, ObservedProcess, Publisher
 from streamd.plan import Forget, Kick, Kill, Plan, Reload, Start, Step, Stop, plan
@@ -230,10 +231,7 @@ publishers = st.lists(
     }
 )
 machines = st.builds(
-    Observed,
-    publishers=publishers,
-    demanded=st.frozensets(st.sampled_from(OWN), max_size=2),
-    paused=st.frozensets(st.sampled_from(["archive", "evidence"]), max_size=1),
+    Observed, publishers=publishers, demanded=st.frozensets(st.sampled_from(OWN), max_size=2)
 )
 
 
@@ -242,12 +240,14 @@ class World:
     """A machine, and what each process of it was started from.
 
     Playouts and transcodes publish what they are for as soon as their server runs and lets them
-    in, and as long as they run and have what they read.
+    in, and as long as they run and have what they read. Archives make the place of their recorders
+    as soon as they run; for `full` rules there is no room.
     """
 
     observed: Observed
     jobs: Mapping[str, Job] = field(default_factory=dict)
     started: int = 0
+    full: frozenset[str] = frozenset()
 
     def after(self, step: Step, desired: Desired) -> "World":
         """Return the machine once a step is done, exits included."""
@@ -288,7 +288,7 @@ class World:
             publishers=present,
             stalled=self.observed.stalled & running,
         )
-        return World(observed, jobs, started).published(desired)
+        return World(observed, jobs, started, self.full).published(desired)
 
     def published(self, desired: Desired) -> "World":
         """Return the machine with what its own processes publish now, and nothing older."""
@@ -304,7 +304,14 @@ class World:
                     )
                     if authorised(own, index, CLOCK) is None:
                         present.setdefault(stream, own)
-        return replace(self, observed=replace(self.observed, publishers=present))
+        made = {
+            job.recording.name: spool_of(job.recording.directory, job.recording.name)
+            for name, job in self.jobs.items()
+            if isinstance(job, ArchiveJob) and self._runs(name)
+        }
+        told = {**self.observed.spools, **made}
+        spools = {rule: spool for rule, spool in told.items() if rule not in self.full}
+        return replace(self, observed=replace(self.observed, publishers=present, spools=spools))
 
     def _publishes(self, job: Job, present: Mapping[str, Publisher]) -> list[tuple[str, str]]:
         servers = {

@@ -10,7 +10,7 @@ from streamd.desired import Desired, RecordingSpec, SourceSpec, StorageSpec, Str
 from streamd.jobs import ArchiveJob, RecordJob
 from streamd.names import matches
 from streamd.observed import Observed, Publisher
-from streamd.plan import Kick, Start, Stop
+from streamd.plan import Kick, Stop
 from streamd.playout.spec import PullInput
 from streamd.wanted import PlanIndex, wanted_jobs
 from tests.unit.planning import (
@@ -38,8 +38,10 @@ def desired(*rules: RecordingSpec, **changes: object) -> Desired:
     return replace(base, recordings={rule.name: rule for rule in rules}, **changes)  # type: ignore[arg-type] # by field
 
 
-def live(*publishers: Publisher, paused: frozenset[str] = frozenset()) -> Observed:
-    return Observed(publishers={each.stream: each for each in publishers}, paused=paused)
+def live(*publishers: Publisher) -> Observed:
+    """Return a machine with publishers, on which the archive of `RULE` is ready."""
+    spools = {"archive": "/srv/rec/.spool/archive"}
+    return Observed(publishers={each.stream: each for each in publishers}, spools=spools)
 
 
 @given(desireds(), machines)
@@ -51,7 +53,6 @@ def test_each_rule_has_an_archive_and_records_what_matches_and_is_no_ingest(
     expected = {
         f"record.{rule.name}@{stream}"
         for rule in desired.recordings.values()
-        if rule.name not in end.paused
         for stream, publisher in end.publishers.items()
         if any(matches(pattern, stream) for pattern in rule.streams)
         and publisher.server in desired.servers
@@ -76,18 +77,27 @@ def test_an_edit_of_one_rule_touches_only_its_own_processes(
 
 @given(desireds(), machines, st.frozensets(st.sampled_from(["archive", "evidence"])))
 def test_a_disk_without_room_ends_recorders_and_nothing_else(
-    desired: Desired, machine: Observed, paused: frozenset[str]
+    desired: Desired, machine: Observed, full: frozenset[str]
 ) -> None:
     start = converge(desired, machine)
-    full = replace(start.observed, paused=paused)
-    steps = make_plan(desired, full).steps
-    assert all(step.process.startswith("record.") for step in steps if not isinstance(step, Kick))
-    assert not any(isinstance(step, Kick) for step in steps)
-    end = converge(desired, replace(start, observed=full))
-    again = converge(desired, replace(end, observed=replace(end.observed, paused=machine.paused)))
+    filled = replace(start, full=full).published(desired)
+    for step in make_plan(desired, filled.observed).steps:
+        assert isinstance(step, Stop)
+        assert step.process.startswith(tuple(f"record.{rule}@" for rule in full))
+    end = converge(desired, filled)
+    assert not any(name.startswith(tuple(f"record.{rule}@" for rule in full)) for name in end.pids)
+    again = converge(desired, replace(end, full=frozenset()))
     assert set(again.pids) == set(start.pids)
     others = {name: pid for name, pid in start.pids.items() if not name.startswith("record.")}
     assert others.items() <= again.pids.items()
+
+
+def test_nothing_is_recorded_before_there_is_a_place_for_it() -> None:
+    ready = live(BY_STUDIO)
+    assert "record.archive@live/a" in jobs_of(desired(RULE), ready)
+    for spools in ({}, {"archive": "/mnt/.spool/archive"}, {"other": "/srv/rec/.spool/archive"}):
+        jobs = jobs_of(desired(RULE), replace(ready, spools=spools))
+        assert set(jobs) == {"archive.archive"}
 
 
 def jobs_of(desired: Desired, observed: Observed) -> dict[str, RecordJob | ArchiveJob]:
@@ -120,11 +130,12 @@ def test_a_key_in_the_name_is_kept_from_sight() -> None:
 
 def restarted(old: Desired, new: Desired, observed: Observed) -> set[str]:
     """Return the processes that a change stops or starts."""
-    world: World = converge(old, observed)
+    before: World = converge(old, observed)
+    after = converge(new, before)
     return {
-        step.process
-        for step in make_plan(new, world.observed).steps
-        if isinstance(step, Start | Stop)
+        name
+        for name in before.pids.keys() | after.pids.keys()
+        if before.pids.get(name) != after.pids.get(name)
     }
 
 

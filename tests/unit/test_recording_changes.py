@@ -12,7 +12,7 @@ from streamd.errors import PlanRefusedError
 from streamd.guard import guard
 from streamd.observed import Observed, ObservedProcess, Publisher
 from streamd.recording_changes import archives_touched
-from tests.unit.test_plan_recordings import BY_STUDIO, RULE, desired
+from tests.unit.test_plan_recordings import BY_STUDIO, RULE, desired, live
 
 CLOCK = datetime(2026, 6, 1, tzinfo=UTC)
 CLOUD = StorageSpec("cloud", "s3://bucket", (("secret_access_key", "HIDDEN"),))
@@ -25,7 +25,7 @@ def running(*names: str) -> Observed:
         name: ObservedProcess(name, "running", 1, "", publisher="studio")
         for name in ("server.main", "archive.archive", *names)
     }
-    return Observed(processes, {"live/a": BY_STUDIO})
+    return replace(live(BY_STUDIO), processes=processes)
 
 
 def changed(old: Desired, new: Desired) -> tuple[Change, ...]:
@@ -100,14 +100,14 @@ def test_which_streams_are_recorded_is_nothing_to_an_archive() -> None:
 
 def test_the_guard_counts_recordings() -> None:
     streams = [f"live/{name}" for name in "abcd"]
-    observed = Observed(
-        {
+    observed = replace(
+        live(*(Publisher("main", stream, stream, stream) for stream in streams)),
+        processes={
             f"record.archive@{stream}": ObservedProcess(
                 f"record.archive@{stream}", "running", 1, "", publisher=stream
             )
             for stream in streams
         },
-        {stream: Publisher("main", stream, stream, stream) for stream in streams},
     )
     found = changes(desired(RULE), desired(), observed, {}, CLOCK)
     guard(found, live=8, max_stop=0.5)

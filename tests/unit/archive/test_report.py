@@ -11,6 +11,7 @@ REPORT = Report(
     rule="archive",
     pid=7,
     at=1000.5,
+    spool="/srv/.spool/archive",
     paused=True,
     free_bytes=10,
     total_bytes=100,
@@ -55,7 +56,7 @@ def test_a_report_of_an_earlier_release_is_read() -> None:
     ],
 )
 def test_anything_else_is_none(text: str) -> None:
-    with pytest.raises(ValueError, match="not a report of an archive|Expecting"):
+    with pytest.raises(ValueError, match=r"not a report of an archive|Expecting"):
         from_json(text)
 
 
