@@ -79,13 +79,12 @@ class Slate:
         shown = self._shown
         try:
             path = await asyncio.to_thread(self._cache.path, self._given.file, shown)
-            if self._file is None or self._file.path != path:
-                if not path.is_file():
-                    await self._make(path, shown)
-                else:
-                    await self._use(_Fitted(path))
+            has_it = self._file is not None and self._file.path == path
+            if not has_it and not await self._use(_Fitted(path)):
+                path.unlink(missing_ok=True)
+                await self._make(path, shown)
             await asyncio.to_thread(self._cache.keep, path, shown)
-        except (MediaError, ChildError, FlvError, OSError) as error:
+        except (MediaError, ChildError, OSError) as error:
             self._fail(str(error))
         else:
             self._has_failed = False
@@ -109,8 +108,8 @@ class Slate:
         growing = _Fitted(part, grows=lambda: not child.has_ended)
         try:
             async with asyncio.timeout(_LONGEST_MAKING_S), child:
-                await self._use(growing)
-                if await child.wait() != 0:
+                has_begun = await self._use(growing)
+                if await child.wait() != 0 or not has_begun:
                     raise MediaError(child.last_words)
                 part.replace(path)
                 growing.path = path
@@ -121,12 +120,17 @@ class Slate:
                 self._file = None
             part.unlink(missing_ok=True)
 
-    async def _use(self, fitted: "_Fitted") -> None:
-        header = await fitted.header()
+    async def _use(self, fitted: "_Fitted") -> bool:
+        """Show a fitted file from now on, and return True; False where it is none."""
+        try:
+            header = await fitted.header()
+        except (FlvError, OSError):
+            return False
         if header is None:
-            return
+            return False
         self._file = fitted
         self._air.program.slate_header = header
+        return True
 
     async def _show(self) -> None:
         while True:

@@ -101,27 +101,42 @@ class Timeline:
 class Wall:
     """Where the wall clock stands on a timeline, so that a run can be sent in real time.
 
-    Live media tells: what arrives now is due now. Seconds are those of a monotonic clock.
+    Live media tells: what arrives now is due now, and what follows it is due where it would have
+    gone on. But each change of run may add up to a frame, and encoders' clocks differ; so what is
+    not live goes back to the first relation by and by, and viewers do not fall behind for ever.
+    Seconds are those of a monotonic clock.
     """
 
     MOST_LATE_S = 3.0
     """A run that has fallen farther behind is not caught up: its clock is set anew."""
 
+    GIVEN_BACK_S = 0.25
+    """How much less than live media has gone ahead what follows it may be ahead."""
+
     _DRIFT = 0.001
 
     def __init__(self) -> None:
-        self._zero: float | None = None
+        self._first: float | None = None
+        self._zero = 0.0
+        self._was_live = False
 
     def due(self, position_ms: int, now: float) -> float:
         """Return when a place on the timeline is due; it may have passed by `MOST_LATE_S`."""
-        if self._zero is None or self._zero + position_ms / 1000 < now - self.MOST_LATE_S:
-            self._zero = now - position_ms / 1000
-        return self._zero + position_ms / 1000
+        position_s = position_ms / 1000
+        if self._first is not None and self._was_live:
+            self._zero = min(self._first, self._zero + self.GIVEN_BACK_S)
+            self._was_live = False
+        if self._first is None or self._zero + position_s < now - self.MOST_LATE_S:
+            self._first = self._zero = now - position_s
+        return self._zero + position_s
 
     def arrived(self, position_ms: int, now: float) -> None:
         """Note live media. What comes early counts at once, what comes late only if it stays so."""
         zero = now - position_ms / 1000
-        if self._zero is None or zero < self._zero or zero > self._zero + self.MOST_LATE_S:
+        if self._first is None or zero > self._zero + self.MOST_LATE_S:
+            self._first = self._zero = zero
+        elif zero < self._zero:
             self._zero = zero
         else:
             self._zero += (zero - self._zero) * self._DRIFT
+        self._was_live = True

@@ -6,12 +6,14 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from streamd.desired import EngineName
+from streamd.playout.slate import Shown, SlateCache
 from streamd.playout.spec import FilesInput, IngestInput, PullInput, SlateInput
 from streamd.playout.tags import AUDIO, VIDEO
 from tests.support.engines import RunningServer, running_server
@@ -233,6 +235,20 @@ async def test_a_slate_that_cannot_be_kept_is_made_as_it_is_played(tmp_path: Pat
         await made.wait_input(0)
         assert "the slate cannot be fitted: [Errno 20]" in (made.playing().error or "")
         assert decoded_frames(media.url("live/made")) == 15
+
+
+async def test_a_fitted_slate_that_is_broken_is_made_anew(tmp_path: Path) -> None:
+    cached = SlateCache(str(tmp_path / "cache"), "live/made").path(slate().file, Shown())
+    cached.parent.mkdir()
+    cached.write_bytes(b"broken" * 1000)
+    with (
+        receiver(tmp_path) as media,
+        running_playout(tmp_path, media.url("live/made"), slate()) as playout,
+    ):
+        await playout.wait_input(0)
+        assert decoded_frames(media.url("live/made")) == 15
+        assert playout.playing().error is None
+        assert cached.read_bytes().startswith(b"FLV")
 
 
 async def test_a_slate_that_is_no_media_is_said_and_tried_again(tmp_path: Path) -> None:
@@ -473,6 +489,14 @@ async def test_killed_it_takes_its_children_along(tmp_path: Path) -> None:
         assert children
         os.kill(playout.process.pid, signal.SIGKILL)
         await wait_until(lambda: not any(map(is_running, children)), what="no child")
+
+
+async def test_without_a_spec_it_says_so() -> None:
+    argv = (sys.executable, "-m", "streamd.playout", "live/made")
+    process = await asyncio.create_subprocess_exec(*argv, stderr=asyncio.subprocess.PIPE)
+    _, said = await process.communicate()
+    assert process.returncode == 1
+    assert said.startswith(b"error cannot read what to play from descriptor 3")
 
 
 def children_of(pid: int) -> list[int]:

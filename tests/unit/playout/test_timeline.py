@@ -1,5 +1,6 @@
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -175,6 +176,39 @@ def test_live_media_that_comes_late_once_does_not_set_the_clock_back() -> None:
     wall.arrived(1000, 50.0)
     wall.arrived(1040, 50.9)
     assert wall.due(2000, 51.0) < 51.01
+
+
+def test_what_live_media_has_gone_ahead_is_given_back_by_and_by() -> None:
+    wall = Wall()
+    wall.arrived(0, 50.0)
+    wall.arrived(2000, 51.4)  # 0.6 s ahead
+    dues = []
+    for _ in range(4):
+        dues.append(wall.due(3000, 52.0))
+        wall.arrived(3000, dues[-1])
+    assert dues == pytest.approx([52.65, 52.9, 53.0, 53.0])
+
+
+def test_what_follows_live_media_that_fell_behind_catches_up() -> None:
+    wall = Wall()
+    wall.arrived(0, 50.0)
+    for tenth in range(20, 4000):
+        wall.arrived(tenth * 100 - 1000, 50.0 + tenth / 10)  # 1 s behind
+    assert wall.due(400_000, 451.0) == 450.0
+
+
+@given(st.lists(st.tuples(st.integers(100, 5000), st.floats(-0.25, 0.25)), max_size=60))
+def test_viewers_do_not_fall_behind_for_ever(turns: list[tuple[int, float]]) -> None:
+    wall = Wall()
+    position, now = 0, 0.0
+    wall.arrived(0, 0.0)
+    for length_ms, early_s in turns:
+        position += length_ms
+        now = max(now, position / 1000 - early_s)
+        wall.arrived(position, now)
+        position += 40
+        now = max(now, wall.due(position, now))
+        assert position / 1000 - now <= 0.5
 
 
 def test_what_is_far_behind_is_due_now_and_not_caught_up() -> None:
