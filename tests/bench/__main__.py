@@ -4,11 +4,13 @@ python -m tests.bench [--engine srs|nginx-rtmp] [--runs N] [--targets 10,200]
 """
 
 import argparse
+import asyncio
 import shutil
 import sys
 from pathlib import Path
 
-from tests.bench import config_scale, plan_scale
+from streamd.desired import EngineName
+from tests.bench import config_scale, plan_scale, playout
 from tests.bench.latency import measure
 
 SRS = Path("/usr/local/srs/objs/srs")
@@ -22,11 +24,12 @@ def main() -> int:
     parser.add_argument("--targets", default="10,200")
     arguments = parser.parse_args()
     has_srs = SRS.exists() or shutil.which("srs") is not None
-    engine = arguments.engine or ("srs" if has_srs else "nginx-rtmp")
+    engine: EngineName = arguments.engine or ("srs" if has_srs else "nginx-rtmp")
     config_scale.report(10_000, arguments.runs)
     plan_scale.measure(10_000, arguments.runs)
     for count in map(int, arguments.targets.split(",")):
         measure(engine, count, arguments.runs)
+    asyncio.run(playout.measure(engine, arguments.runs))
     return 0
 
 

@@ -207,6 +207,12 @@ async def costs(engine: EngineName) -> None:
                     await cost(f"files of 12 s, {shown}", playout)
 
 
+async def measure(engine: EngineName, runs: int) -> None:
+    """Print how long viewers are without new pictures, and what playouts cost."""
+    await outages(engine, runs)
+    await costs(engine)
+
+
 async def run() -> None:
     """Measure each engine in turn."""
     assert __doc__ is not None
