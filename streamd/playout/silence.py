@@ -36,8 +36,8 @@ class Silence:
     def until(self, timestamp_ms: int) -> list[Tag]:
         """Return the sound that belongs before a picture, at first with its header.
 
-        There is none where the picture goes back in time; where it leaps more than a second ahead, silence
-        begins anew there.
+        There is none where the picture goes back in time; where it leaps more than a second ahead,
+        silence begins anew there.
         """
         tags: list[Tag] = []
         if self._begin_ms is None:
