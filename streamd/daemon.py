@@ -6,8 +6,8 @@ import os
 import platform
 import signal
 import time
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,7 +21,7 @@ from streamd.callbacks.service import Callbacks
 from streamd.config.watch import ConfigWatcher
 from streamd.configuration import Accepted, Configuration
 from streamd.control_api import ControlServer, changes_json
-from streamd.desired import ServerSpec
+from streamd.desired import Desired, ServerSpec
 from streamd.engines.base import HookRequest, MediaEngine
 from streamd.engines.select import make_engine
 from streamd.errors import ConfigError, ControlError, StreamdError
@@ -33,6 +33,7 @@ from streamd.process_names import server_process
 from streamd.publishers import Publishers
 from streamd.reconcile import Reconciler
 from streamd.servers import Servers
+from streamd.serving import serve_recordings
 from streamd.settings import Settings
 from streamd.state import State
 from streamd.status.gather import gather
@@ -181,6 +182,7 @@ class Daemon:
                     "supervisord": self._keep_supervisord,
                     "watchdog": self._keep_watchdog,
                     "memory": self._keep_memory,
+                    "archives": self._reconciler.archives.run,
                     "callbacks": self._callbacks.run_sender,
                     "telling": self._tell,
                 }.items()
@@ -199,7 +201,8 @@ class Daemon:
             return
         log.info("daemon.stopping_media")
         desired = self._configuration.applied.desired
-        self._reconciler.desire(replace(desired, servers={}, targets={}))
+        nothing = Desired(desired.ffmpeg, desired.daemon, {}, {}, {}, {})
+        self._reconciler.desire(nothing)
         try:
             async with asyncio.timeout(STOP_TIMEOUT_S):
                 await self._reconciler.settled()
@@ -232,6 +235,16 @@ class Daemon:
             await self._supervisord.redact(servers, self._servers.redact)
         self._auth = AuthIndex(accepted.desired, self._secrets.publish_secret)
         self._callbacks.desire(accepted.desired)
+        await self._prepare_recordings(accepted.desired)
+
+    async def _prepare_recordings(self, desired: Desired) -> None:
+        # A pass that knew nothing of an archive would end its recorders.
+        await self._reconciler.archives.expect(desired.recordings)
+        served: defaultdict[str, list[str]] = defaultdict(list)
+        for rule in desired.recordings.values():
+            if rule.served_by is not None:
+                served[rule.served_by].append(rule.name)
+        await asyncio.to_thread(serve_recordings, self._state.servers_directory, served)
 
     async def _watch(self) -> None:
         """Reload whenever the content of a watched file has changed."""

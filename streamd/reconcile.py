@@ -18,6 +18,7 @@ from pathlib import Path
 import structlog
 
 from streamd.apply import Applier
+from streamd.archives import Archives
 from streamd.demand import last_asked
 from streamd.desired import Desired
 from streamd.errors import StreamdError
@@ -31,10 +32,11 @@ from streamd.machine import find_ffprobe
 from streamd.observed import Observed, ObservedProcess, Publisher
 from streamd.operations import Operations, Turns
 from streamd.plan import Kill, Plan, Start, Step, Stop, plan
-from streamd.process_names import playout_process, server_process
+from streamd.process_names import archive_process, playout_process, server_process
 from streamd.processes import Workshop
 from streamd.publishers import Publishers
 from streamd.servers import Servers
+from streamd.serving import restore, withhold
 from streamd.stalls import Heed, Stalls, failure_of
 from streamd.state import State
 from streamd.supervision.exits import ExitWatcher
@@ -81,6 +83,7 @@ class Reconciler:
         self.listings = Listings(servers)
         self.histories = Histories(log_dir)
         self.stalls = Stalls(self.listings, self.histories)
+        self.archives = Archives(state.archives_directory, self.wake, self._silenced)
         self._ladders = Ladders(servers)
         self._operations = Operations(self.histories.not_started, self._operation_ended)
         self._turns = Turns(self._operations, os.cpu_count() or 1)
@@ -238,12 +241,14 @@ class Reconciler:
             publishers=self._publishers.present(self.listings.latest, now, index.auth.known_as),
             histories=self.histories.by_process,
             loaded={name: self._state.loaded(name) for name in desired.servers},
+            spools=self.archives.spools,
             demanded=self._demanded(desired, processes, now),
         )
         self._jobs, _ = wanted_jobs(
             desired, self.observed, self._servers.input_url, now, clock, index
         )
         self._on_call = is_on_call(desired, self._jobs, clock)
+        self._hear_archives(now)
         self.histories.judge(processes, self._jobs)
         self.observed = replace(
             self.observed,
@@ -268,6 +273,24 @@ class Reconciler:
         if any(isinstance(step, Start) and reports_progress(step.process) for step in steps):
             return max(AGAIN_S, self._turns.starts_at(now) - now)
         return _wait_s(whole, index.next_change(clock), now, clock)
+
+    def _hear_archives(self, now: float) -> None:
+        """Note which archives do what they are for."""
+        for rule, heard in self.archives.heard.items():
+            job = self._jobs.get(archive_process(rule))
+            if job is not None and not heard.is_silent(now):
+                self.histories.advanced(job, now)
+
+    def _silenced(self, rule: str, is_silent: bool) -> None:
+        """Let no server open what lies where an archive hangs: it would hang with it."""
+        found = self.desired.recordings.get(rule) if self.desired is not None else None
+        if found is None or found.served_by is None:
+            return
+        do = withhold if is_silent else restore
+        try:
+            do(self._state.servers_directory, found.served_by, rule)
+        except OSError as error:
+            log.error("recordings.not_withheld", rule=rule, error=error.strerror)
 
     def _demanded(
         self, desired: Desired, processes: Mapping[str, ObservedProcess], now: float

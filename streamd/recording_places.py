@@ -12,8 +12,7 @@ def archive_status_path(archives_directory: str, rule: str) -> str:
 def served_root(servers_directory: str, server: str) -> str:
     """Return the directory in which a server has the recordings that it serves, by rule.
 
-    It lies beside the directory that is served, in which a link leads here
-    (`streamd.serving`).
+    It lies beside the directory that is served, in which links lead here (`streamd.serving`).
     """
     return f"{servers_directory}/{server}/served"
 

@@ -1,7 +1,7 @@
 """Let media servers serve the recordings that shall be served, and no others.
 
-    STATE/servers/NAME/www/recordings  ->  ../served
-    STATE/servers/NAME/served/RULE/...     links to the files of finished recordings
+    STATE/servers/NAME/www/recordings/RULE  ->  ../../served/RULE
+    STATE/servers/NAME/served/RULE/...          links to the files of finished recordings
 
 A rule's archive makes and removes the links of its recordings; a server follows them. What is
 looked at here lies in the state directory alone, so that a mount that hangs with recordings on it
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import structlog
 
-from streamd.recording_places import SERVED_UNDER, served_root
+from streamd.recording_places import SERVED_UNDER, served_directory, served_root
 
 log = structlog.get_logger()
 
@@ -29,20 +29,16 @@ def serve_recordings(servers_directory: Path, rules: Mapping[str, Collection[str
         servers_directory: below which each server keeps its files.
         rules: by server.
     """
-    try:
-        present = {path.name for path in servers_directory.iterdir() if path.is_dir()}
-    except FileNotFoundError:
-        present = set()
-    for server in sorted(present | rules.keys()):
-        wanted = rules.get(server, ())
+    for server in sorted(_names(servers_directory) | rules.keys()):
+        wanted = frozenset(rules.get(server, ()))
         root = Path(served_root(str(servers_directory), server))
         try:
-            for path in _directories(root):
-                if path.name not in wanted:
-                    shutil.rmtree(path)
-                    log.info("recordings.not_served", server=server, rule=path.name)
-            if wanted:
-                _prepare(servers_directory / server / "www" / SERVED_UNDER, root)
+            for rule in sorted(_names(root) - wanted):
+                withhold(servers_directory, server, rule)
+                shutil.rmtree(root / rule)
+                log.info("recordings.not_served", server=server, rule=rule)
+            for rule in sorted(wanted):
+                restore(servers_directory, server, rule)
         except OSError as error:
             log.error(
                 "recordings.not_servable",
@@ -53,27 +49,34 @@ def serve_recordings(servers_directory: Path, rules: Mapping[str, Collection[str
 
 
 def withhold(servers_directory: Path, server: str, rule: str) -> None:
-    """Take a rule's recordings from a server, until their archive links them again. Blocks."""
-    path = Path(served_root(str(servers_directory), server), rule)
-    shutil.rmtree(path, ignore_errors=True)
+    """Take a rule's recordings from a server. Blocks.
+
+    Raises:
+        OSError: what is in the place of the link cannot be removed.
+    """
+    _link(servers_directory, server, rule).unlink(missing_ok=True)
 
 
-def _directories(root: Path) -> list[Path]:
+def restore(servers_directory: Path, server: str, rule: str) -> None:
+    """Let a server serve a rule's recordings. Blocks.
+
+    Raises:
+        OSError: the link cannot be made.
+    """
+    link = _link(servers_directory, server, rule)
+    directory = Path(served_directory(str(servers_directory), server, rule))
+    for each in (directory, link.parent):
+        each.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not link.is_symlink():
+        link.symlink_to(os.path.relpath(directory, link.parent))
+
+
+def _link(servers_directory: Path, server: str, rule: str) -> Path:
+    return servers_directory / server / "www" / SERVED_UNDER / rule
+
+
+def _names(directory: Path) -> set[str]:
     try:
-        return [path for path in root.iterdir() if path.is_dir() and not path.is_symlink()]
+        return {path.name for path in directory.iterdir() if path.is_dir()}
     except FileNotFoundError:
-        return []
-
-
-def _prepare(link: Path, root: Path) -> None:
-    for directory in (root, link.parent):
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if link.is_symlink() and link.resolve() == root.resolve():
-        return
-    made = link.with_name(f".{link.name}.new")
-    made.unlink(missing_ok=True)
-    made.symlink_to(os.path.relpath(root, link.parent))
-    try:
-        made.replace(link)
-    finally:
-        made.unlink(missing_ok=True)
+        return set()

@@ -9,7 +9,7 @@ from streamd import __version__
 from streamd.auth.hooks_api import HookServer
 from streamd.configuration import Configuration
 from streamd.reconcile import Reconciler
-from streamd.status.snapshot import CallbackFacts, Memory, ServerFacts, Snapshot
+from streamd.status.snapshot import ArchiveFacts, CallbackFacts, Memory, ServerFacts, Snapshot
 
 
 def gather(
@@ -29,6 +29,7 @@ def gather(
         callbacks: what became of the requests to each.
     """
     desired = configuration.applied.desired if configuration.applied else None
+    now = time.monotonic()
     listings = reconciler.listings
     return Snapshot(
         version=__version__,
@@ -38,7 +39,7 @@ def gather(
         config=configuration.state,
         converged=reconciler.converged and configuration.state.state == "applied",
         now=datetime.now(UTC),
-        monotonic=time.monotonic(),
+        monotonic=now,
         live={name: listing.streams for name, listing in listings.latest.items()},
         tracks=reconciler.progress.tracks if reconciler.progress is not None else {},
         servers={
@@ -54,4 +55,8 @@ def gather(
         refused=hooks.refused,
         memory=memory,
         callbacks=callbacks,
+        archives={
+            rule: ArchiveFacts(heard.report, is_silent=heard.is_silent(now))
+            for rule, heard in reconciler.archives.heard.items()
+        },
     )

@@ -18,7 +18,7 @@ from streamd.engines.base import OpenPort
 from streamd.engines.ports import explained
 from streamd.errors import SettingsError
 from streamd.status import metrics
-from streamd.status.page import CONTENT_SECURITY_POLICY, page
+from streamd.status.page import content_security_policy, page
 from streamd.status.report import as_json, reasons, status_of
 from streamd.status.snapshot import Snapshot
 
@@ -163,8 +163,10 @@ class StatusServer:
         return hmac.compare_digest(presented, self._token.encode())
 
     async def _page(self, _request: web.BaseRequest) -> web.Response:
-        text = await self._rendered(status_of, page)
-        headers = {"Content-Security-Policy": CONTENT_SECURITY_POLICY}
+        text, policy = await self._rendered(
+            status_of, lambda status: (page(status), content_security_policy(status))
+        )
+        headers = {"Content-Security-Policy": policy}
         return web.Response(text=text, content_type="text/html", headers=headers)
 
     async def _status(self, request: web.BaseRequest) -> web.Response:

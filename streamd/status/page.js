@@ -8,7 +8,11 @@ async function refresh() {
     const answer = await fetch(location.href, { cache: "no-store", signal: AbortSignal.timeout(timeoutMs) });
     if (!answer.ok) throw new Error(`streamd answered ${answer.status}`);
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-    document.querySelector("main").replaceWith(fresh.querySelector("main"));
+    for (const part of ["main", "#recorded"]) {
+      const shown = document.querySelector(part);
+      // What somebody plays goes on.
+      if (!shown.querySelector("details[open]")) shown.replaceWith(fresh.querySelector(part));
+    }
     document.title = fresh.title;
     if (note.textContent) note.textContent = "";
   } catch (error) {

@@ -9,6 +9,15 @@ from streamd.errors import Problem
 from streamd.observed import JobHistory
 from streamd.process_names import BACKUP_SUFFIX, server_process
 from streamd.status.callbacks import CallbackStatus, callback_statuses
+from streamd.status.recorded import (
+    ArchiveStatus,
+    RecordedStatus,
+    StorageStatus,
+    archive_statuses,
+    recorded_statuses,
+    storage_statuses,
+)
+from streamd.status.recordings import RecordingStatus, recording_statuses
 from streamd.status.snapshot import ConfigState, ConfigStateName, Memory, Snapshot
 from streamd.status.streams import StreamStatus, stream_statuses
 from streamd.status.targets import (
@@ -65,11 +74,13 @@ class Status:
     servers: Mapping[str, ServerStatus]
     streams: Mapping[str, StreamStatus]
     targets: Mapping[str, TargetStatus]
-    recordings: Mapping[str, object] = field(default_factory=dict)
+    recordings: Mapping[str, RecordingStatus] = field(default_factory=dict)
     transcodes: Mapping[str, TranscodeStatus] = field(default_factory=dict)
     certificates: Mapping[str, object] = field(default_factory=dict)
-    storages: Mapping[str, object] = field(default_factory=dict)
+    storages: Mapping[str, StorageStatus] = field(default_factory=dict)
     callbacks: Mapping[str, CallbackStatus] = field(default_factory=dict)
+    archives: Mapping[str, ArchiveStatus] = field(default_factory=dict)
+    recorded: tuple[RecordedStatus, ...] = ()
 
 
 def status_of(snapshot: Snapshot) -> Status:
@@ -83,7 +94,11 @@ def status_of(snapshot: Snapshot) -> Status:
         servers=_server_statuses(snapshot),
         streams=stream_statuses(snapshot),
         targets=target_statuses(snapshot),
+        recordings=recording_statuses(snapshot),
         transcodes=transcode_statuses(snapshot),
+        storages=storage_statuses(snapshot),
+        archives=archive_statuses(snapshot),
+        recorded=recorded_statuses(snapshot),
         callbacks=callback_statuses(snapshot),
     )
 
@@ -132,6 +147,9 @@ def reasons(status: Status) -> tuple[str, ...]:
         for name, entry in entries.items():
             if entry.state not in AS_WANTED:
                 found.append(_reason(kind, name, entry.state, entry.last_error))
+    for name, recording in status.recordings.items():
+        if recording.state in ("paused", "error"):
+            found.append(_reason("recording", name, recording.state, recording.last_error))
     return tuple(found) or ("changes are being applied",)
 
 
@@ -153,6 +171,8 @@ def remember(snapshot: Snapshot) -> Memory:
             ("stream", status.streams),
             ("target", status.targets),
             ("transcode", status.transcodes),
+            ("recording", status.recordings),
+            ("storage", status.storages),
             ("callback", status.callbacks),
         )
         for name, entry in entries.items()

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
+from streamd.archive_report import Report
 from streamd.desired import Desired
 from streamd.engines.base import LiveStream
 from streamd.errors import Problem
@@ -87,6 +88,14 @@ class CallbackFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class ArchiveFacts:
+    """What the archive of a rule of recordings said last, and whether it still says anything."""
+
+    report: Report
+    is_silent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Memory:
     """What the report cannot see in one moment; `streamd.status.report.remember` keeps it up.
 
@@ -120,6 +129,7 @@ class Snapshot:
         refused: publishers turned away since streamd runs, by reason (few, fixed words).
         memory: of the report before.
         callbacks: what is known of each.
+        archives: by rule of recordings; absent while its archive said nothing.
     """
 
     version: str
@@ -138,6 +148,7 @@ class Snapshot:
     refused: Mapping[str, int] = field(default_factory=dict)
     memory: Memory = field(default_factory=Memory)
     callbacks: Mapping[str, CallbackFacts] = field(default_factory=dict)
+    archives: Mapping[str, ArchiveFacts] = field(default_factory=dict)
 
     def wall(self, monotonic: float) -> datetime:
         """Return the time of day of a moment on the monotonic clock."""

@@ -8,6 +8,8 @@ _COLUMNS: dict[str, Sequence[str]] = {
     "streams": ("state", "key", "protocol", "video", "audio", "kbps", "viewers", "last_error"),
     "targets": ("state", "kbps", "pid", "restarts", "last_error"),
     "transcodes": ("state", "stream", "to", "speed", "pid", "restarts", "last_error"),
+    "recordings": ("state", "seconds", "bytes", "uploaded", "others", "pid", "last_error"),
+    "storages": ("state", "pending_files", "pending_bytes", "sent_bytes", "last_error"),
     "callbacks": ("state", "pending", "sent", "refused", "dropped", "retry_at", "last_error"),
 }
 

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+from structlog.testing import capture_logs
+
 from streamd.engines.hls_files import remove_expired
 from streamd.recording_places import served_directory
-from streamd.serving import serve_recordings, withhold
+from streamd.serving import restore, serve_recordings, withhold
 
 
 def link(servers: Path, server: str, rule: str, target: Path) -> Path:
@@ -42,10 +44,21 @@ def test_what_is_not_to_be_served_any_more_is_gone_and_the_recording_is_not(
     serve_recordings(tmp_path, {"main": ["two"]})
     assert [each.exists() for each in links] == [False, True, False]
     assert not (tmp_path / "other/www/recordings/one").exists()
-    withhold(tmp_path, "main", "two")
-    assert not links[1].exists()
-    withhold(tmp_path, "main", "two")
     assert recording.read_text() == "media"
+
+
+def test_what_is_withheld_comes_back_as_it_was(tmp_path: Path) -> None:
+    recording = tmp_path / "index.mp4"
+    recording.write_text("media")
+    serve_recordings(tmp_path, {"main": ["one"]})
+    link(tmp_path, "main", "one", recording)
+    served = tmp_path / "main/www/recordings/one/live/a/1/index.mp4"
+    for _ in range(2):
+        withhold(tmp_path, "main", "one")
+        assert not served.exists()
+    for _ in range(2):
+        restore(tmp_path, "main", "one")
+        assert served.read_text() == "media"
 
 
 def test_nothing_is_made_where_nothing_is_served(tmp_path: Path) -> None:
@@ -55,13 +68,25 @@ def test_nothing_is_made_where_nothing_is_served(tmp_path: Path) -> None:
     assert list(tmp_path.rglob("*")) == [tmp_path / "main"]
 
 
-def test_a_directory_of_streams_in_the_way_is_left_alone(tmp_path: Path) -> None:
+def test_what_is_in_the_way_is_left_alone_and_holds_up_no_other(tmp_path: Path) -> None:
+    (tmp_path / "main").mkdir()
+    in_the_way = tmp_path / "main/www"
+    in_the_way.write_text("of somebody else")
+    with capture_logs() as logs:
+        serve_recordings(tmp_path, {"main": ["archive"], "other": ["archive"]})
+    assert [each["event"] for each in logs] == ["recordings.not_servable"]
+    assert in_the_way.read_text() == "of somebody else"
+    assert (tmp_path / "other/www/recordings/archive").is_symlink()
+
+
+def test_streams_of_an_app_of_that_name_are_left_alone(tmp_path: Path) -> None:
     playlist = tmp_path / "main/www/recordings/x.m3u8"
     playlist.parent.mkdir(parents=True)
     playlist.touch()
-    serve_recordings(tmp_path, {"main": ["archive"], "other": ["archive"]})
+    serve_recordings(tmp_path, {"main": ["archive"]})
+    serve_recordings(tmp_path, {})
     assert playlist.exists()
-    assert (tmp_path / "other/www/recordings").is_symlink()
+    assert not (tmp_path / "main/www/recordings/archive").exists()
 
 
 def test_old_recordings_are_not_tidied_away_as_old_hls(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from streamd.errors import Problem
 from streamd.ffmpeg.track import Playing
-from streamd.status.page import CONTENT_SECURITY_POLICY, page
+from streamd.status.page import content_security_policy, page
 from streamd.status.report import status_of
 from streamd.status.snapshot import ConfigState, Refusal, ServerFacts, Snapshot
 from tests.support.snapshots import (
@@ -82,7 +82,9 @@ def test_it_loads_nothing_from_elsewhere() -> None:
 def test_the_policy_allows_just_the_style_and_script_of_the_page(tag: str, directive: str) -> None:
     html = page(status_of(snapshot()))
     digest = hashlib.sha256(document(html).inline(html, tag).encode()).digest()
-    assert f"{directive} 'sha256-{base64.b64encode(digest).decode()}'" in CONTENT_SECURITY_POLICY
+    policy = content_security_policy(status_of(snapshot()))
+    assert f"{directive} 'sha256-{base64.b64encode(digest).decode()}'" in policy
+    assert "media-src 'none'" in policy
 
 
 def test_it_renews_itself_without_scripts() -> None:

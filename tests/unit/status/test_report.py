@@ -53,6 +53,8 @@ def test_the_report_has_every_section_and_is_json() -> None:
         "certificates",
         "storages",
         "callbacks",
+        "archives",
+        "recorded",
     ]
 
 
