@@ -1,5 +1,1 @@
 """streamd makes a machine match one YAML file of streams, keys and targets."""
-
-from importlib.metadata import version
-
-__version__ = version("streamd")

@@ -83,7 +83,7 @@ _FIELD_NAMES = {
     "webrtc": "listen.webrtc",
     "api": "listen.api",
     "apps": "apps of its streams",
-    "waiting_apps": "source.on_demand of its streams",
+    "waiting_apps": "source.on_demand or fallback of its streams",
     "hooks": "daemon.hooks",
     "window": "source.start or source.end",
     "on_demand": "source.on_demand",

@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from streamd import __version__
 from streamd.errors import ConfigError, NoDaemonError, Problem, SettingsError
 from streamd.settings import Settings
+from streamd.version import __version__
 
 CHANGES = 2
 """Exit status of `streamd plan` when there is something to do."""

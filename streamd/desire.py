@@ -206,20 +206,21 @@ def _server(
         webrtc_candidate=server.webrtc_candidate,
         hooks=config.daemon.hooks,
         apps=tuple(sorted(apps)),
-        waiting_apps=tuple(sorted(apps & _apps_on_demand(config, name))),
+        waiting_apps=tuple(sorted(apps & set(_waiting_apps(config, name)))),
     )
 
 
-def _apps_on_demand(config: Config, server: str) -> set[str]:
-    """Return the apps in which a server has to tell whether somebody waits for a stream."""
+def _waiting_apps(config: Config, server: str) -> Iterator[str]:
+    """Yield the apps whose players wait for a publisher: one asked for, or one who comes back."""
     first = next(iter(config.servers))
-    return {
-        names.split(names.full_name(text))[0]
-        for text, stream in config.streams.items()
-        if stream.source is not None
-        and stream.source.on_demand
-        and (stream.server or first) == server
-    }
+    for text, stream in config.streams.items():
+        full = names.full_name(text)
+        if (stream.server or first) != server:
+            continue
+        if stream.source is not None and stream.source.on_demand:
+            yield names.split(full)[0]
+        if stream.fallback is not None and stream.keys is not None:
+            yield names.split(names.ingest_name(full))[0]
 
 
 def _key(name: str, key: Key) -> KeySpec:

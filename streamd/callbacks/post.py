@@ -10,10 +10,10 @@ from typing import Literal
 
 import aiohttp
 
-from streamd import __version__
 from streamd.callbacks.resolve import Resolver
 from streamd.callbacks.wire import ANSWER_BYTES, headers, judge
 from streamd.desired import CallbackSpec
+from streamd.version import __version__
 
 _CHUNK_BYTES = 16 * 1024
 

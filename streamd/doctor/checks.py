@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from streamd import __version__
 from streamd.callbacks import events
 from streamd.callbacks.post import Poster
 from streamd.callbacks.wire import shown
@@ -40,6 +39,7 @@ from streamd.machine import find_ffprobe, find_machine, find_rtmp_module
 from streamd.redact import Redactor
 from streamd.settings import Settings
 from streamd.supervision.start import socket_path
+from streamd.version import __version__
 
 Check = Callable[[Context], Awaitable[Iterable[Finding]]]
 

@@ -83,11 +83,14 @@ def _application(
 ) -> tuple[str, ...]:
     hook = quoted_url(f"http://{spec.hooks}/{secrets.hook_path}/{spec.name}", "the hook address")
     waits = "on" if app in spec.waiting_apps else "off"
+    # A playout learns at once that its encoder has left, and not from its silence.
+    notify = ("            publish_notify on;",) if app in spec.waiting_apps else ()
     return (
         f"        application {quoted(app, 'the app')} {{",
         "            live on;",
         # Off: a player of a stream that ended is closed, instead of waiting without an end.
         f"            idle_streams {waits};",
+        *notify,
         "            drop_idle_publisher 20s;",
         f"            on_publish {hook};",
         f"            on_publish_done {hook};",

@@ -26,9 +26,9 @@ from supervisor.poller import Poller
 from supervisor.states import ProcessStates, SupervisorStates
 from supervisor.xmlrpc import Faults, RPCError
 
-from streamd import __version__
 from streamd.supervision.protocol import PROTOCOL
 from streamd.supervision.supervised_process import PRIORITY, SupervisedConfig, SupervisedProcess
+from streamd.version import __version__
 
 _REAPED_AT_ONCE = 100  # Supervisor.reap stops there
 _ACTIVE = (ProcessStates.STARTING, ProcessStates.RUNNING)

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from streamd import __version__
 from streamd.cli import build_parser, main
 from streamd.commands import CHANGES
 from streamd.config.load import load
 from streamd.state import write_private
+from streamd.version import __version__
 
 GOOD = """\
 version: 1
