@@ -13,7 +13,6 @@ from typing import Any
 
 import structlog
 
-from streamd import __version__
 from streamd.auth.decide import AuthIndex, Decision, decide_publish
 from streamd.auth.hooks_api import HookServer
 from streamd.auth.sessions import Sessions
@@ -42,6 +41,7 @@ from streamd.status.report import remember, report
 from streamd.status.snapshot import Memory, Snapshot
 from streamd.supervision.exits import wait_for_exit
 from streamd.supervision.supervisord import Supervisord
+from streamd.version import __version__
 
 log = structlog.get_logger()
 

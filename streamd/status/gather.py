@@ -5,11 +5,11 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from streamd import __version__
 from streamd.auth.hooks_api import HookServer
 from streamd.configuration import Configuration
 from streamd.reconcile import Reconciler
 from streamd.status.snapshot import ArchiveFacts, CallbackFacts, Memory, ServerFacts, Snapshot
+from streamd.version import __version__
 
 
 def gather(
