@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from streamd.archive.layout import Spooled, run_started_at
-from streamd.archive.mpegts import Media
+from streamd.archive.mpegts import CLOCK_HZ, Media
 from streamd.archive.recording import Reason, Recording, Segment
 
 LEAST_BYTES = 1000
@@ -183,13 +183,15 @@ class _Assigning:
         if reason:
             self._close(reason)
         if self.open is None:
-            self._open(run_started_at(piece.spooled.run))
+            self._open(segment.ended_at - segment.ticks / CLOCK_HZ)
         assert self.open is not None  # noqa: S101 - for mypy: opened
-        is_new_run = bool(self.open.runs) and self.open.runs[-1].run != piece.spooled.run
+        is_news = not self.open.runs or self.open.runs[-1].run != piece.spooled.run
+        if is_news:
+            self._write_down()
         self.open = self.open.with_segment(segment, piece.media.format)
         self._added.append(segment)
-        if is_new_run:
-            self._write_down(keep=True)
+        if is_news:  # its format, or a gap, of which the list does not tell
+            self._steps.append(Keep(self.open))
 
     def end_if_idle(self, now: float, idle_s: float) -> None:
         """End a recording that nobody writes to, and that nobody came back to in time."""
@@ -230,10 +232,7 @@ class _Assigning:
         self._steps.append(Keep(replace(self.open, state="finishing", reason=reason)))
         self.open = None
 
-    def _write_down(self, *, keep: bool = False) -> None:
-        """List what was added, and note a run that began."""
+    def _write_down(self) -> None:
         if self.open is not None and self._added:
             self._steps.append(Add(self.open, tuple(self._added)))
-            if keep:
-                self._steps.append(Keep(self.open))
         self._added = []

@@ -27,6 +27,8 @@ from streamd.callbacks.events import timestamp
 
 FILE = "recording.json"
 LIST = "segments.csv"
+MP4 = "index.mp4"
+PLAYLIST = "index.m3u8"
 VERSION = 1
 
 LIST_HEADER = "file,start,ticks,bytes,ended_at\n"

@@ -1,176 +1,172 @@
-"""How an archive is, as it says itself in its status file, for streamd to read. Pure.
+"""What an archive says of itself, in a file that streamd reads. Pure.
 
-The file is written whole, by a rename, about once a second while something changes, and at least
-every `ALIVE_S` otherwise: an older one is of an archive that hangs or does not run. Fields are only
-ever added: a streamd meets archives of an older or newer release.
+    {"version": 1, "rule": "archive", "pid": 4242, "at": 1795397400.1,
+     "ready": true,              recorders may start: their spool is there
+     "spool": "/srv/.spool/x",   what they write to; "" before it is there
+     "paused": false,            recorders have to stop: the disk is full
+     "error": null,              what is wrong with the rule as a whole
+     "space": {"free": 0, "total": 0, "limit": 0},
+     "kept": {"recordings": 0, "bytes": 0, "counted": true},
+     "recordings": [...],        those that are not done (`_unfinished`)
+     "finished": [...]}          the last ones, newest first (`told`)
+
+Times are Unix times. Fields are only ever added.
 """
 
-import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, TypeVar, get_args
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
-ALIVE_S = 5.0
-"""An archive that is well says so at least this often."""
+from streamd.archive.assign import Piece
+from streamd.archive.keep import Space
+from streamd.archive.layout import run_pid, run_started_at
+from streamd.archive.recording import Recording
 
-LISTED = 50
-"""So many finished recordings are told, the latest."""
-
-ActiveState = Literal["recording", "waiting", "finishing", "uploading", "paused", "error"]
-"""What happens to a recording now.
-
-    recording  it grows
-    waiting    its publisher is gone, and may be back in time
-    finishing  it becomes what its rule asks for, or waits for its turn
-    uploading  it is finished here, and on its way to the storage
-    paused     there is no room for more of it
-    error      it cannot be finished, or not be uploaded now; see `last_error`
-"""
-
-StorageState = Literal["idle", "uploading", "error"]
-
-T = TypeVar("T")
+VERSION = 1
+MOST_FINISHED = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Active:
-    """A recording that something is still to be done with.
-
-    Attributes:
-        uuid, stream, path: of the recording; the path is that of its directory.
-        state: what happens to it.
-        since: when that began, Unix time.
-        seconds: how much was recorded.
-        bytes: how much the recording takes.
-        uploaded: bytes of it that arrived at the storage.
-        last_error: why it does not go on; None when it does.
-    """
-
-    uuid: str
-    stream: str
-    path: str
-    state: ActiveState
-    since: float
-    seconds: float = 0.0
-    bytes: int = 0
-    uploaded: int = 0
-    last_error: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """A recording that nothing is left to do with.
-
-    Attributes:
-        uuid, stream, path: as of `Active`.
-        started_at, ended_at: Unix times.
-        seconds: how long it plays.
-        bytes: of the artifact.
-        file: the artifact in the directory, index.mp4 or index.m3u8; "" where there is none.
-        url: the artifact's address; "" where it has none.
-        uploaded: it arrived at the storage.
-        local: it is here.
-        error: why it could not be finished; None when it was.
-    """
-
-    uuid: str
-    stream: str
-    path: str
-    started_at: float
-    ended_at: float
-    seconds: float = 0.0
-    bytes: int = 0
-    file: str = ""
-    url: str = ""
-    uploaded: bool = False
-    local: bool = True
-    error: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class StorageReport:
-    """How it goes with the storage of a rule.
-
-    Attributes:
-        name: of the storage.
-        state: `error` while the last try failed.
-        pending_files, pending_bytes: what is still to be uploaded.
-        sent_bytes: what arrived since the archive runs.
-        last_error: why the last try failed; None when it did not.
-        retry_at: Unix time of the next try; None when none is waited for.
-    """
-
-    name: str
-    state: StorageState = "idle"
-    pending_files: int = 0
-    pending_bytes: int = 0
-    sent_bytes: int = 0
-    last_error: str | None = None
-    retry_at: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
+class Facts:
     """How an archive is.
 
     Attributes:
-        rule: whose archive it is.
-        pid: of the process.
-        at: when this was true, Unix time.
-        spool: the directory that recorders may write to; "" before it is made.
-        paused: there is no room: no recorder of this rule is to run.
-        free_bytes, total_bytes: of the file system; None while it does not answer.
-        kept: how many finished recordings are here.
-        kept_bytes: how much they take.
-        active: what is under way.
-        finished: the latest `LISTED`, newest first.
-        storage: None where recordings stay here alone.
-        last_error: what is wrong with the archive itself, such as a directory that cannot be
-            written; None when nothing is.
+        rule, pid: which one it is.
+        ready: its spool is there, and all is well.
+        spool: the directory that recorders write to; "" before it is there.
+        paused: the disk is too full to record.
+        error: what is wrong with all of it; None for nothing.
+        space: of the file system; None while it is not known.
+        limit: bytes that are to stay free.
+        kept, kept_bytes: finished recordings, and what they take.
+        counted: all of them were found.
+        recordings: those that are not done.
+        live: the last segment of each stream that is being recorded.
+        troubles: what is wrong with a stream, or with a recording by its uuid.
+        finished: the last ones, newest first, as `told` tells them.
     """
 
     rule: str
     pid: int
-    at: float
-    spool: str = ""
-    paused: bool = False
-    free_bytes: int | None = None
-    total_bytes: int | None = None
-    kept: int = 0
-    kept_bytes: int = 0
-    active: tuple[Active, ...] = ()
-    finished: tuple[Finished, ...] = ()
-    storage: StorageReport | None = None
-    last_error: str | None = None
+    ready: bool
+    spool: str
+    paused: bool
+    error: str | None
+    space: Space | None
+    limit: int
+    kept: int
+    kept_bytes: int
+    counted: bool
+    recordings: Sequence[Recording]
+    live: Mapping[str, Piece]
+    troubles: Mapping[str, str]
+    finished: Sequence[Mapping[str, Any]]
 
 
-def to_json(report: Report) -> str:
-    """Return the content of a status file."""
-    return json.dumps(asdict(report), ensure_ascii=False) + "\n"
+def report(facts: Facts, now: float) -> dict[str, Any]:
+    """Return what stands in the file.
 
-
-def from_json(text: str) -> Report:
-    """Read a status file of this release or another one.
-
-    Raises:
-        ValueError: the text is none.
+    Args:
+        facts: how the archive is.
+        now: Unix time.
     """
-    try:
-        data = json.loads(text)
-        storage = data.get("storage")
-        told = data | {
-            "active": tuple(_known(Active, each) for each in data.get("active", ())),
-            "finished": tuple(_known(Finished, each) for each in data.get("finished", ())),
-            "storage": None if storage is None else _known(StorageReport, storage),
+    space = facts.space or Space(0, 0)
+    return {
+        "version": VERSION,
+        "rule": facts.rule,
+        "pid": facts.pid,
+        "at": round(now, 3),
+        "ready": facts.ready,
+        "spool": facts.spool,
+        "paused": facts.paused,
+        "error": facts.error,
+        "space": {"free": space.free, "total": space.total, "limit": facts.limit},
+        "kept": {
+            "recordings": facts.kept,
+            "bytes": facts.kept_bytes,
+            "counted": facts.counted,
+        },
+        "recordings": [*_unfinished(facts)],
+        "finished": [*facts.finished][:MOST_FINISHED],
+    }
+
+
+def told(recording: Recording, url: str) -> dict[str, Any]:
+    """Return what is told of a recording that is done.
+
+    Args:
+        recording: of which nothing is left to do.
+        url: where its artifact can be fetched; "" for nowhere.
+    """
+    artifact = recording.artifact
+    return {
+        "stream": recording.stream,
+        "uuid": recording.uuid,
+        "state": recording.state,
+        "started_at": recording.started_at,
+        "ended_at": recording.ended_at,
+        "reason": recording.reason,
+        "path": recording.path,
+        "artifact": artifact.file if artifact else None,
+        "url": url,
+        "seconds": round(artifact.seconds if artifact else recording.seconds, 3),
+        "bytes": artifact.bytes if artifact else recording.bytes,
+        "last_error": recording.error,
+        "notes": list(recording.notes),
+    }
+
+
+def _unfinished(facts: Facts) -> Iterable[dict[str, Any]]:
+    """Yield what is told of each recording that is not done: the last of a stream first."""
+    for recording in sorted(facts.recordings, key=lambda each: (each.stream, -each.started_at)):
+        is_open = recording.state == "recording"
+        piece = facts.live.get(recording.stream) if is_open else None
+        trouble = facts.troubles.get(recording.stream) if is_open else None
+        trouble = trouble or facts.troubles.get(recording.uuid) or recording.error
+        yield {
+            "stream": recording.stream,
+            "uuid": recording.uuid,
+            "state": _state(recording, piece, is_paused=facts.paused, trouble=trouble),
+            "since": recording.started_at,
+            "path": recording.path,
+            "seconds": round(recording.seconds + _growing_s(recording, piece), 3),
+            "bytes": recording.bytes + (piece.bytes if piece else 0),
+            "last_error": trouble,
+            "run": None if piece is None else _run(recording, piece),
+            "upload": recording.upload,
         }
-        report = _known(Report, told)
-    except (TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise ValueError(f"not a report of an archive: {type(error).__name__}") from error
-    if any(each.state not in get_args(ActiveState) for each in report.active):
-        raise ValueError("not a report of an archive: a state that is not known")
-    return report
 
 
-def _known(kind: type[T], data: Mapping[str, Any]) -> T:
-    names = {each.name for each in fields(kind)}  # type: ignore[arg-type] # all are dataclasses
-    return kind(**{name: value for name, value in data.items() if name in names})
+def _state(
+    recording: Recording, piece: Piece | None, *, is_paused: bool, trouble: str | None
+) -> str:
+    if recording.state != "recording":
+        return recording.state
+    if trouble is not None:
+        return "error"
+    if piece is not None:
+        return "recording"
+    return "paused" if is_paused else "waiting"
+
+
+def _growing_s(recording: Recording, piece: Piece | None) -> float:
+    """Return about how long the segment is that is being written."""
+    if piece is None:
+        return 0.0
+    begin = run_started_at(piece.spooled.run)
+    if recording.runs and recording.runs[-1].run == piece.spooled.run:
+        begin = recording.ended_at
+    return max(0.0, piece.modified_at - begin)
+
+
+def _run(recording: Recording, piece: Piece) -> dict[str, Any]:
+    """Return what is being recorded now: of which FFmpeg, and what it takes the stream for."""
+    format_ = recording.format
+    video, audio = (format_.video, format_.audio) if format_ else (None, None)
+    return {
+        "pid": run_pid(piece.spooled.run),
+        "since": run_started_at(piece.spooled.run),
+        "known": format_ is not None,
+        "video": None if video is None else asdict(video),
+        "audio": None if audio is None else asdict(audio),
+    }

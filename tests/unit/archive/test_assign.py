@@ -63,11 +63,11 @@ def test_what_is_complete_is_added_and_what_grows_is_left() -> None:
     open_ = recording()
     after = recording(0)
     found = steps(piece(0), piece(1, growing=True), recordings=(open_,))
-    assert found == [Add(after, (segment(0),))]
+    assert found == [Keep(after), Add(after, (segment(0),))]
 
 
 def test_the_beginning_is_that_of_the_first_picture() -> None:
-    (_, added) = steps(piece(0, run_at=NOW, modified_at=NOW + 7.25))
+    added = steps(piece(0, run_at=NOW, modified_at=NOW + 7.25))[-1]
     assert isinstance(added, Add)
     assert added.recording.started_at == NOW + 1.25
 
@@ -80,20 +80,21 @@ def test_a_recording_is_never_longer_than_it_may_be() -> None:
     rules = replace(RULES, split_s=18.0)
     found = steps(piece(3), piece(4), recordings=(recording(0, 1, 2),), rules=rules, now=NOW + 30)
     closed = replace(recording(0, 1, 2), state="finishing", reason="split")
-    opened = begin(NOW)
-    both = opened.with_segment(segment(3), FORMAT).with_segment(segment(4), FORMAT)
-    assert found == [Keep(closed), Keep(opened), Add(both, (segment(3), segment(4)))]
+    opened = begin(NOW + 18)
+    one = opened.with_segment(segment(3), FORMAT)
+    both = one.with_segment(segment(4), FORMAT)
+    assert found == [Keep(closed), Keep(opened), Keep(one), Add(both, (segment(3), segment(4)))]
     assert both.started_at == NOW + 18
 
 
 def test_a_segment_that_is_too_long_alone_is_a_recording_of_its_own() -> None:
     found = steps(piece(0, seconds=90.0), now=NOW + 90)
-    assert [type(step) for step in found] == [Keep, Add]
+    assert [type(step) for step in found] == [Keep, Keep, Add]
 
 
 def test_a_publisher_that_is_back_in_time_goes_on_with_the_recording() -> None:
     again = piece(0, run_at=NOW + 32)
-    (added, kept) = steps(again, recordings=(recording(0, 1),), now=NOW + 40)
+    (kept, added) = steps(again, recordings=(recording(0, 1),), now=NOW + 40)
     assert isinstance(added, Add)
     assert kept == Keep(added.recording)
     (gap,) = gaps(added.recording.runs)
@@ -102,7 +103,7 @@ def test_a_publisher_that_is_back_in_time_goes_on_with_the_recording() -> None:
 
 def test_what_was_recorded_twice_is_a_gap_below_nothing() -> None:
     again = piece(0, run_at=NOW + 11, modified_at=NOW + 17.5)
-    (added, _) = steps(again, recordings=(recording(0, 1),), now=NOW + 18)
+    (_, added) = steps(again, recordings=(recording(0, 1),), now=NOW + 18)
     assert isinstance(added, Add)
     assert gaps(added.recording.runs)[0].seconds == -0.5
 
@@ -112,7 +113,7 @@ def test_a_publisher_that_is_back_too_late_begins_another() -> None:
     closed = Keep(replace(recording(0, 1), state="finishing", reason="gone"))
     found = steps(again, recordings=(recording(0, 1),), now=NOW + 50)
     assert found[0] == closed
-    assert [type(step) for step in found[1:]] == [Keep, Add]
+    assert [type(step) for step in found[1:]] == [Keep, Keep, Add]
     growing = piece(0, run_at=NOW + 43, growing=True)
     found = steps(growing, recordings=(recording(0, 1),), now=NOW + 44)
     assert found == [closed, Keep(begin(NOW + 43))]
@@ -338,6 +339,7 @@ def test_every_segment_ends_in_exactly_one_recording_whatever_is_killed_and_when
     assert len(set(listed)) == len(listed)
     for each in recordings:
         assert each.state == "finishing"
+        assert each.format == (FORMAT if each.segments else None)
         assert [one.file for one in each.segments] == machine.directories.get(each.uuid, [])
         places = [one.place for one in each.segments]
         for run in {run for run, _ in places}:

@@ -125,7 +125,7 @@ def test_a_distance_is_the_shorter_way_round(start: int, apart: int) -> None:
 
 def test_pictures_and_sounds_are_told_by_their_headers() -> None:
     assert video_track("h264", b"\0\0\0\1" + AVC_SPS) == VideoTrack("h264", 1920, 1080, 1, 8)
-    assert video_track("hevc", b"\0\0\1" + HEVC_SPS) == VideoTrack("hevc", 1920, 1080, 1, 8)
+    assert video_track("hevc", b"\0\0\1" + HEVC_SPS) == VideoTrack("hevc", 1920, 1080, 1, 10)
     assert audio_track("aac", ADTS) == AudioTrack("aac", 44_100, 1)
     assert str(Format(("mp3",), None, AudioTrack("mp3"))) == "mp3"
     assert str(Format(())) == "nothing"

@@ -1,0 +1,273 @@
+"""An archive, from its start to its end: several loops over what is on disk.
+
+Whatever can hang with a disk runs in a thread; what is reported does not wait for it.
+"""
+
+import asyncio
+import json
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from streamd.archive import files
+from streamd.archive.announce import end_event
+from streamd.archive.finish import Finisher, NeverError, NotNowError
+from streamd.archive.intake import Intake
+from streamd.archive.keep import Clock, Space, free_limit, is_full
+from streamd.archive.layout import root_of, spool_of
+from streamd.archive.log import Say
+from streamd.archive.recording import Recording
+from streamd.archive.report import Facts, report
+from streamd.archive.shelf import Shelf
+from streamd.archive.spec import ArchiveSpec
+from streamd.archive.spool import Spool, SpoolError
+from streamd.archive.store import Store
+from streamd.callbacks import outbox
+
+LOOK_S = 1.0
+REPORT_S = 5.0
+"""The report is written so often where nothing has changed, to say that all is well."""
+
+HANGS_S = 10.0
+"""A look at the disk that takes longer is reported: the disk hangs."""
+
+_SETTLED = ("finished", "error", "deleting")
+
+_RETAIN_S = 5.0
+_FIRST_RETRY_S, _LONGEST_RETRY_S = 5.0, 300.0
+
+
+class Archive:
+    """The archive of one rule.
+
+    Args:
+        spec: of the archive.
+        say: the log.
+    """
+
+    def __init__(self, spec: ArchiveSpec, say: Say) -> None:
+        self._spec = spec
+        self._say = say
+        self._root = Path(root_of(spec.directory))
+        spool = Path(spool_of(spec.directory, spec.rule))
+        self._store = Store(spec.rule, self._root, spool, say)
+        self._intake = Intake(spec, Spool(spool), self._store, say)
+        self._finisher = Finisher(spec)
+        self._shelf = Shelf(spec, self._root, self._store, say)
+        self._space: Space | None = None
+        self._limit = 0
+        self._paused = False
+        self._error: str | None = None
+        self._looking_since: float | None = None
+        self._looked = asyncio.Event()
+        self._clock = Clock.began(time.time(), time.monotonic())
+        self._retries: dict[str, tuple[int, float]] = {}
+        self._troubles: dict[str, str] = {}
+
+    async def run(self) -> None:
+        """Run for ever."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._take_in(), name="intake")
+            tasks.create_task(self._finish(), name="finish")
+            tasks.create_task(self._retain(), name="retain")
+            tasks.create_task(self._tell(), name="report")
+
+    # What recorders write
+
+    async def _take_in(self) -> None:
+        while True:
+            self._looking_since = time.monotonic()
+            try:
+                await asyncio.to_thread(self._look)
+            except SpoolError as error:
+                self._fail(str(error))
+            except OSError as error:
+                self._fail(f"{error.filename or self._root}: {error.strerror or error}")
+            else:
+                self._error = None
+                self._looked.set()
+            self._looking_since = None
+            await asyncio.sleep(LOOK_S)
+
+    def _look(self) -> None:
+        self._intake.look(time.time(), time.monotonic())
+        found = files.space_of(self._root)
+        # What is made in the place of segments takes their place when it is done.
+        passing = self._finisher.part_bytes if self._spec.format == "mp4" else 0
+        self._space = replace(found, free=found.free + passing)
+        self._limit = free_limit(self._spec, self._space)
+        self._pause(is_full(self._space, self._limit, was_full=self._paused))
+
+    def _pause(self, paused: bool) -> None:
+        if paused != self._paused and self._space is not None:
+            free, limit = self._space.free >> 20, self._limit >> 20
+            said = f"{free} MB of {self._root} are free, {limit} MB have to be"
+            text = f"recording pauses: {said}" if paused else f"recording goes on: {said}"
+            self._say("error" if paused else "info", text)
+        self._paused = paused
+
+    def _fail(self, error: str) -> None:
+        if error != self._error:
+            self._say("error", error)
+        self._error = error
+
+    # What becomes of them
+
+    async def _finish(self) -> None:
+        await self._looked.wait()
+        while True:
+            recording = self._next()
+            if recording is None:
+                await asyncio.sleep(LOOK_S)
+                continue
+            try:
+                if recording.state == "finishing":
+                    recording = await self._finished_one(recording)
+                if recording.state == "uploading" and self._spec.upload is None:
+                    recording = replace(recording, state="finished")
+                if recording.state in _SETTLED:
+                    await asyncio.to_thread(self._settle, recording)
+                self._retries.pop(recording.uuid, None)
+                self._troubles.pop(recording.uuid, None)
+            except NotNowError as error:
+                self._retry(recording, str(error))
+            except OSError as error:
+                where = error.filename or recording.path
+                self._retry(recording, f"{where}: {error.strerror or error}")
+
+    def _next(self) -> Recording | None:
+        """Return the oldest recording that something can be done for now."""
+        now = time.monotonic()
+        waiting = [
+            each
+            for each in self._unfinished()
+            if self._is_for_us(each)
+            and each.stream not in self._intake.troubles
+            and self._retries.get(each.uuid, (0, now))[1] <= now
+        ]
+        return min(waiting, key=lambda each: each.started_at, default=None)
+
+    def _is_for_us(self, recording: Recording) -> bool:
+        if recording.state == "uploading":
+            return self._spec.upload is None
+        return recording.state != "recording"
+
+    def _unfinished(self) -> list[Recording]:
+        return [*self._intake.recordings.values()]
+
+    async def _finished_one(self, recording: Recording) -> Recording:
+        """Return a recording once it is what its rule asks for, and that is written down."""
+        began = time.monotonic()
+        try:
+            done = await self._finisher.finish(recording)
+            done = replace(done, state="uploading" if self._spec.upload else "finished")
+        except NeverError as error:
+            done = replace(recording, state="error", error=str(error))
+        await asyncio.to_thread(self._store.keep, done)
+        self._intake.recordings[done.uuid] = done
+        took_s = time.monotonic() - began
+        if done.artifact is None:
+            self._say("error", f"{done.path} cannot be finished: {done.error}")
+        else:
+            size = done.artifact.bytes / 1e6
+            said = f"{done.path}: {done.artifact.seconds:.0f} s, {size:.1f} MB"
+            self._say("info", f"{said}, finished in {took_s:.1f} s")
+        for note in done.notes:
+            self._say("warning", f"{done.path}: {note}")
+        return done
+
+    def _settle(self, recording: Recording) -> None:
+        """Do what is left once a recording is done; each step again after a kill."""
+        if recording.state == "deleting":
+            self._shelf.delete_rest(recording)
+            self._intake.recordings.pop(recording.uuid, None)
+            return
+        if recording.state == "finished" and self._spec.format == "mp4":
+            self._store.drop_segments(recording)
+        self._shelf.put(recording)
+        if not recording.end_told:
+            event = end_event(recording, url=self._shelf.url_of(recording), at=time.time())
+            outbox.drop(Path(self._spec.outbox), [event])
+            recording = replace(recording, end_told=True)
+            self._store.keep(recording)
+        self._store.done(recording)
+        self._intake.recordings.pop(recording.uuid, None)
+
+    def _retry(self, recording: Recording, error: str) -> None:
+        failures, _ = self._retries.get(recording.uuid, (0, 0.0))
+        wait_s = min(_FIRST_RETRY_S * 2**failures, _LONGEST_RETRY_S)
+        self._retries[recording.uuid] = (failures + 1, time.monotonic() + wait_s)
+        if self._troubles.get(recording.uuid) != error:
+            self._say("error", f"{error}; tried again in {wait_s:.0f} s")
+        self._troubles[recording.uuid] = error
+
+    # How long it stays
+
+    async def _retain(self) -> None:
+        await self._looked.wait()
+        for lost in await asyncio.to_thread(self._shelf.count):
+            self._intake.recordings.setdefault(lost.uuid, lost)
+        while True:
+            monotonic, now = time.monotonic(), time.time()
+            self._clock = self._clock.looked_at(now, monotonic)
+            assert self._space is not None  # noqa: S101 - for mypy: looked at
+            superfluous = self._shelf.superfluous(
+                self._space,
+                self._unfinished(),
+                now=now if self._clock.is_trusted(monotonic) else None,
+            )
+            for kept in superfluous:
+                await asyncio.to_thread(self._shelf.delete, kept)
+            await asyncio.sleep(_RETAIN_S)
+
+    # How it is
+
+    async def _tell(self) -> None:
+        path = Path(self._spec.status)
+        before: dict[str, Any] = {}
+        told_at = 0.0
+        while True:
+            facts = self._facts()
+            now = report(facts, time.time())
+            changed = {**now, "at": 0} != {**before, "at": 0}
+            if changed or time.monotonic() - told_at >= REPORT_S:
+                before, told_at = now, time.monotonic()
+                try:
+                    _write(path, json.dumps(now))
+                except OSError as error:
+                    self._say("error", f"{path}: {error.strerror or error}")
+            await asyncio.sleep(LOOK_S)
+
+    def _facts(self) -> Facts:
+        since = self._looking_since
+        hangs_s = time.monotonic() - since if since is not None else 0.0
+        hangs = hangs_s > HANGS_S
+        error = f"{self._root} does not answer for {hangs_s:.0f} s" if hangs else self._error
+        kept = [*self._shelf.kept.values()]
+        return Facts(
+            rule=self._spec.rule,
+            pid=os.getpid(),
+            ready=self._looked.is_set() and error is None,
+            spool=spool_of(self._spec.directory, self._spec.rule) if self._looked.is_set() else "",
+            paused=self._paused,
+            error=error,
+            space=self._space,
+            limit=self._limit,
+            kept=len(kept),
+            kept_bytes=sum(each.bytes for each in kept),
+            counted=self._shelf.counted,
+            recordings=self._unfinished(),
+            live=self._intake.live,
+            troubles={**self._intake.troubles, **self._troubles},
+            finished=[*self._shelf.last],
+        )
+
+
+def _write(path: Path, text: str) -> None:
+    """Write the report whole; it need not outlive the machine."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}{files.PART}")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
