@@ -8,7 +8,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import structlog
@@ -153,4 +153,7 @@ def _read(path: Path, before: Heard | None) -> Heard | None:
     except (OSError, ValueError) as error:
         log.warning("archive.report_unreadable", path=str(path), error=str(error))
         return before
+    if not report.spool and before is not None:
+        # It has just started, and has not looked yet; what was there before is there still.
+        report = replace(report, spool=before.report.spool)
     return Heard(report, stamp, time.monotonic())

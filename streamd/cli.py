@@ -123,9 +123,15 @@ COMMANDS = (
         ),
     ),
     Command(
+        "recordings",
+        commands.recordings,
+        "list the recordings that are there; needs no daemon",
+        (_JSON,),
+    ),
+    Command(
         "logs",
         commands.logs,
-        "print the log of a server or target",
+        "print the log of a server, target or recording",
         (
             _takes("name", metavar="NAME"),
             _takes("-n", "--lines", type=int, default=50),

@@ -165,6 +165,29 @@ def urls(arguments: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
+def recordings(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Print the recordings that are in the directories of the file."""
+    from streamd.configuration import last_good, read  # noqa: PLC0415 - likewise
+    from streamd.desire import desire  # noqa: PLC0415 - likewise
+    from streamd.machine import find_machine  # noqa: PLC0415 - likewise
+    from streamd.recorded import (  # noqa: PLC0415 - likewise
+        find_recordings,
+        recordings_json,
+        recordings_text,
+    )
+
+    machine = find_machine(state_directory=settings.state_dir)
+    try:
+        config = read(settings.config, machine=machine).config
+    except ConfigError:
+        config = last_good(settings.last_good)  # recordings are there with a bad file too
+    found = find_recordings(desire(config, machine).recordings.values())
+    print(
+        json.dumps(recordings_json(found), indent=2) if arguments.json else recordings_text(found)
+    )
+    return 0
+
+
 def logs(arguments: argparse.Namespace, settings: Settings) -> int:
     """Print the last lines of logs, and with `--follow` all that come."""
     from streamd.process_logs import find, tail  # noqa: PLC0415 - likewise

@@ -53,7 +53,8 @@ def find(log_dir: Path, name: str) -> dict[str, Path]:
         log_dir: where the logs are.
         name: a server (`main`), a target (`youtube`: every stream of it and its backup), one
             stream of a target (`cdn@rooms/a`), a stream that streamd makes or transcodes
-            (`lobby`), or any as the process is called (`target.youtube`).
+            (`lobby`), a rule of recordings with its recorders (`archive`), or any as the process
+            is called (`target.youtube`).
 
     Raises:
         StreamdError: there is none; says where it was looked for, and which there are.

@@ -28,6 +28,7 @@ def check_files(config: Config, source: Source, *, machine: Machine) -> list[Pro
         *_ffmpeg(config, source, machine),
         *_engines(config, source, machine),
         *check_encoders(config, source, machine=machine),
+        *_directories(config, source),
     ]
 
 
@@ -50,6 +51,8 @@ def _in_need_of_ffmpeg(config: Config) -> str | None:
         return "targets"
     if any(transcode.enabled for transcode in config.transcodes.values()):
         return "transcodes"
+    if config.recordings:
+        return "recordings"
     made = any(stream.source or stream.fallback for stream in config.streams.values())
     return "streams" if made else None
 

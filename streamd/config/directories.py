@@ -34,7 +34,7 @@ class DirectoryFault:
 
 
 def directory_faults(
-    directories: Iterable[Path], limit_s: float = ANSWER_S
+    directories: Iterable[Path], limit_s: float | None = None
 ) -> dict[Path, DirectoryFault]:
     """Return what is wrong with directories; those that recordings can be written to are left out.
 
@@ -43,8 +43,9 @@ def directory_faults(
 
     Args:
         directories: absolute paths.
-        limit_s: how long all of it may take, seconds.
+        limit_s: how long all of it may take, seconds; by default `ANSWER_S`.
     """
+    limit_s = ANSWER_S if limit_s is None else limit_s
     found: dict[Path, DirectoryFault | None] = {}
     # Not threads of a pool: whoever waits for a file system that hangs cannot be ended, and must
     # not keep the process from ending either.

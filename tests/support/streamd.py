@@ -125,7 +125,8 @@ servers:
         """Return the pids of what runs, as status tells them."""
         status = self.status()
         sources = {name: entry["source"] or {} for name, entry in status["streams"].items()}
-        sections = {name: status[name] for name in ("servers", "targets", "transcodes")}
+        kinds = ("servers", "targets", "transcodes", "recordings")
+        sections = {name: status[name] for name in kinds}
         return {
             f"{section}.{name}": entry["pid"]
             for section, entries in (sections | {"streams": sources}).items()

@@ -61,6 +61,19 @@ async def test_the_loop_is_woken_by_what_concerns_recorders_alone(
     assert [each["event"] for each in logs] == ["recordings.resumed"]
 
 
+async def test_an_archive_that_starts_anew_ends_no_recorder(
+    tmp_path: Path, archives: Archives, changes: list[bool]
+) -> None:
+    say(tmp_path)
+    await archives.expect(["archive"])
+    say(tmp_path, pid=8, ready=False, spool="")
+    await archives.read()
+    assert (len(changes), archives.spools) == (1, {"archive": "/srv/.spool/archive"})
+    say(tmp_path, pid=8, spool="/mnt/.spool/archive")
+    await archives.read()
+    assert (len(changes), archives.spools) == (2, {"archive": "/mnt/.spool/archive"})
+
+
 async def test_what_cannot_be_read_takes_nothing_back(tmp_path: Path, archives: Archives) -> None:
     say(tmp_path)
     await archives.expect(["archive"])

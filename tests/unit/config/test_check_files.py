@@ -1,10 +1,12 @@
 """Are the programs there?"""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from streamd.desire import Machine
+from tests.support.mounts import hanging_mount
 from tests.unit.config.loading import NGINX, PROGRAM, SRS, problems_of
 
 NOTHING = Machine(engines={}, ffmpeg=None)
@@ -86,3 +88,41 @@ def test_a_program_that_is_not_there_is_told_with_its_line(
 
 def test_without_a_machine_nothing_is_looked_for(programs: Path) -> None:
     assert problems_of(programs, "version: 1\nffmpeg: /missing\n" + TARGET, machine=None) == []
+
+
+def test_a_directory_of_recordings_that_cannot_be_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    text = (
+        "version: 1\nstreams: {a: {keys: any}}\nrecordings:\n"
+        f"  good: {{streams: [a], directory: '{tmp_path}/new/{{app}}'}}\n"
+        f"  bad: {{streams: [a], directory: '{tmp_path}/file/{{app}}'}}\n"
+    )
+    assert problems_of(tmp_path, text) == [
+        "config.yaml:5:34: recordings.bad.directory: file is not a directory, or lies below what "
+        "is none; correct the path"
+    ]
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_a_directory_of_recordings_that_hangs_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streamd.config.directories.ANSWER_S", 0.2)
+    (tmp_path / "mount").mkdir()
+    text = (
+        "streams: {a: {keys: any}}\n"
+        f"recordings: {{r: {{streams: [a], directory: {tmp_path}/mount}}}}\n"
+    )
+    with hanging_mount(tmp_path / "mount"):
+        (line,) = problems_of(tmp_path, f"version: 1\n{text}")
+    assert "recordings.r.directory: warning: mount did not answer for 0.2 s; if it is a" in line
+
+
+def test_recordings_need_ffmpeg(tmp_path: Path) -> None:
+    text = "version: 1\nstreams: {a: {keys: any}}\nrecordings: {r: {streams: [a]}}\n"
+    machine = Machine(engines={"srs": PROGRAM}, ffmpeg=None)
+    assert problems_of(tmp_path, text, machine=machine) == [
+        "config.yaml:3:1: recordings: FFmpeg is needed and not found; install it, or give its path "
+        "as `ffmpeg`"
+    ]

@@ -1,0 +1,138 @@
+"""Which recordings there are, from their directories alone: for a machine where no streamd runs."""
+
+import os
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from streamd.archive.layout import SPOOL, root_of
+from streamd.archive.recording import Recording
+from streamd.archive.recording_json import FILE, from_json
+from streamd.callbacks.events import timestamp
+from streamd.desired import RecordingSpec
+from streamd.errors import StreamdError
+
+ANSWER_S = 60.0
+"""A disk that has not told all that is on it after so long is given up."""
+
+_COLUMNS = ("BEGAN", "STREAM", "STATE", "LENGTH", "SIZE", "RULE", "UUID", "PATH")
+
+
+def find_recordings(
+    rules: Iterable[RecordingSpec], limit_s: float = ANSWER_S
+) -> tuple[Recording, ...]:
+    """Return every recording that lies where some rules record to, the earliest first. Blocks.
+
+    Those of a rule that is called otherwise by now are among them.
+
+    Raises:
+        StreamdError: a directory cannot be read, or does not answer.
+    """
+    found: list[Recording] = []
+    for root in dict.fromkeys(root_of(rule.directory) for rule in rules):
+        found += _within(root, limit_s)
+    return tuple(sorted(found, key=lambda each: each.started_at))
+
+
+def _within(root: str, limit_s: float) -> list[Recording]:
+    """Look for recordings in a thread, which a disk that hangs would keep for ever."""
+    found: list[Recording] = []
+    errors: list[OSError] = []
+
+    def look() -> None:
+        try:
+            found.extend(_walk(root))
+        except OSError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    thread.join(limit_s)
+    if thread.is_alive():
+        raise StreamdError(
+            f"{root} did not answer for {limit_s:g} s; if it is a mount, look at the server "
+            "behind it"
+        )
+    for error in errors:
+        raise StreamdError(f"{error.filename or root} cannot be read: {error.strerror}")
+    return found
+
+
+def _walk(root: str) -> Iterator[Recording]:
+    def fail(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):  # what is deleted meanwhile is no loss
+            raise error
+
+    for place, directories, files in os.walk(root, onerror=fail):
+        directories[:] = sorted(name for name in directories if name != SPOOL)
+        if FILE not in files:
+            continue
+        directories.clear()
+        try:
+            yield from_json(Path(place, FILE).read_text("utf-8"), place)
+        except (FileNotFoundError, ValueError):
+            continue  # deleted meanwhile, or no recording of ours
+
+
+def recordings_json(found: Iterable[Recording]) -> dict[str, Any]:
+    """Return recordings as plain dicts and lists."""
+    return {"recordings": [_plain(each) for each in found]}
+
+
+def _plain(recording: Recording) -> Mapping[str, Any]:
+    artifact = recording.artifact
+    return {
+        "uuid": recording.uuid,
+        "rule": recording.rule,
+        "stream": recording.stream,
+        "state": recording.state,
+        "started_at": timestamp(recording.started_at),
+        "ended_at": timestamp(recording.ended_at),
+        "seconds": round(_seconds(recording), 3),
+        "bytes": _bytes(recording),
+        "path": recording.path,
+        "file": artifact.file if artifact is not None else None,
+        "sha256": artifact.sha256 if artifact is not None else None,
+        "error": recording.error,
+        "notes": list(recording.notes),
+    }
+
+
+def _seconds(recording: Recording) -> float:
+    artifact = recording.artifact
+    return artifact.seconds if artifact is not None else recording.seconds
+
+
+def _bytes(recording: Recording) -> int:
+    artifact = recording.artifact
+    return artifact.bytes if artifact is not None else recording.bytes
+
+
+def recordings_text(found: Sequence[Recording]) -> str:
+    """Return recordings as a table for people, and below it what is wrong with them."""
+    if not found:
+        return "no recordings"
+    rows = [_COLUMNS, *map(_row, found)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+    wrong = (f"{each.path}: {each.error}" for each in found if each.error)
+    return "\n".join((*lines, *wrong))
+
+
+def _row(recording: Recording) -> tuple[str, ...]:
+    minutes, seconds = divmod(round(_seconds(recording)), 60)
+    return (
+        f"{datetime.fromtimestamp(recording.started_at, UTC):%Y-%m-%d %H:%M:%SZ}",
+        recording.stream,
+        recording.state,
+        f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}",
+        f"{_bytes(recording) / 1e6:.1f} MB",
+        recording.rule,
+        recording.uuid,
+        recording.path,
+    )
