@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 from streamd.archive.mpegts import CLOCK_HZ
@@ -60,13 +61,18 @@ def concat_list(directory: str, segments: Sequence[Segment]) -> str:
 
 
 def sample_list(directory: str, segments: Sequence[Segment]) -> tuple[str, list[Segment]]:
-    """Return a list of the first pictures of segments, and which segments: all, or many of them."""
+    """Return a list of pictures to look at, and which segments they are of: all, or many.
+
+    It is the first of each, and of the last of a run all.
+    """
     step = max(1, math.ceil(len(segments) / _MOST_LOOKED_AT))
     chosen = list(segments[::step])
     lines = ["ffconcat version 1.0"]
-    for segment in chosen:
-        end_s = segment.start / CLOCK_HZ + _LOOKED_AT_S
-        lines += [_file_line(directory, segment), f"outpoint {end_s:.6f}", "duration 1"]
+    for segment, next_ in zip_longest(chosen, chosen[1:]):
+        lines.append(_file_line(directory, segment))
+        if next_ is not None and next_.place[0] == segment.place[0]:
+            lines.append(f"outpoint {segment.start / CLOCK_HZ + _LOOKED_AT_S:.6f}")
+        lines.append("duration 1")
     return "\n".join([*lines, ""]), chosen
 
 

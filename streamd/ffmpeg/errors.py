@@ -95,6 +95,12 @@ _CAUSES = (
         permanent=True,
     ),
     _rule(
+        r"Video codec \(\w+\) is not implemented|\(Video: none, none",
+        "this FFmpeg does not know the stream's video codec; publish H.264, or use a newer FFmpeg "
+        "(6.1 or later for H.265)",
+        permanent=True,
+    ),
+    _rule(
         r"SRTO_PASSPHRASE",
         "SRT does not take the passphrase; it has to have 10 to 79 characters",
         permanent=True,
@@ -186,7 +192,7 @@ _LAST_OF_RUN = re.compile(
     r"\[\w+\] (?:[a-z]+://\S+: |pipe:0: |Error opening (?:in|out)put files: )"
 )
 _STARTED = "streamd: started "  # the line that supervisord's child logs first
-_NOISE = re.compile(r"\s*$|\[\w+\] $|streamd: |\s*Last message repeated")
+_NOISE = re.compile(r"\s*$|\[\w+\] $|streamd: |\s*Last message repeated|Consider increasing")
 _STOPPED = "Immediate exit requested"
 _URL = re.compile(r"[a-z]+://[^\s'\"]*[^\s'\".,:;]")
 _REASON = re.compile(r": (?P<reason>[^:]+)$")

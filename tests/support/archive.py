@@ -142,13 +142,14 @@ class Place:
 
         wait_until_sync(lambda: begun() >= count, LIMIT_S, f"{count} segments; {self.log()}")
 
-    def wait_bytes(self, size: int = 20_000, stream: str = "live/cam") -> None:
-        """Wait until the last segment in the spool has grown."""
-        wait_until_sync(
-            lambda: any(path.stat().st_size >= size for path in self.segments(stream)[-1:]),
-            LIMIT_S,
-            "a segment to grow",
-        )
+    def wait_bytes(self, recorder: Spawned, size: int = 20_000) -> None:
+        """Wait until the segment that a recorder writes has grown to a size."""
+
+        def grown() -> bool:
+            paths = sorted(self.spool.glob(f"*-{recorder.pid}-*.ts"))
+            return any(path.stat().st_size >= size for path in paths[-1:])
+
+        wait_until_sync(grown, LIMIT_S, "a segment to grow")
 
 
 _BINARY = FFmpegBinary(

@@ -123,6 +123,16 @@ RECEIVER_ENDED_9 = """\
 [out#0/flv @ 0x55a915a7efc0] [error] Error writing trailer: Broken pipe
 [out#0/flv @ 0x55a915a7efc0] [error] Error closing file: Broken pipe
 """
+UNKNOWN_VIDEO_5 = """\
+[flv @ 0x55d7c92d5c80] [warning] Video codec (1) is not implemented. Update your FFmpeg version.
+[flv @ 0x55d7c92d5c80] [warning] Could not find codec parameters for stream 0 (Video: none, none): \
+unknown codec
+Consider increasing the value for the 'analyzeduration' (3000000) and 'probesize' (5000000) options
+[segment @ 0x55d7c92db940] [error] dimensions not set
+[error] Could not write header for output file #0 (incorrect codec parameters ?): Invalid argument
+[error] Error initializing output stream 0:0 --
+[error]
+"""
 RECEIVER_FROZE_5 = """\
 [error] av_interleaved_write_frame(): Connection timed out
 [error] Error writing trailer of rtmp://127.0.0.1:1936/live: Connection timed out
@@ -174,6 +184,11 @@ INPUT = "rtmp://127.0.0.1:1935/live/cam"
         (SRT_DROPPED_9, "the connection to the receiver broke: Input/output error", False),
         (SHORT_PASSPHRASE_5, "SRT does not take the passphrase", True),
         (HEVC_5, "this FFmpeg cannot send the codec hevc over RTMP; publish H.264", True),
+        (
+            UNKNOWN_VIDEO_5,
+            "this FFmpeg does not know the stream's video codec; publish H.264",
+            True,
+        ),
         (OPUS_5, "this FFmpeg cannot send the codec opus over RTMP; publish H.264", True),
         (WRONG_HOST_5, "the certificate of live.example.com is for another name", True),
         (UNTRUSTED_5, "the receiver's certificate cannot be verified", True),
