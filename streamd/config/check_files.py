@@ -29,19 +29,7 @@ def check_files(config: Config, source: Source, *, machine: Machine) -> list[Pro
         *_engines(config, source, machine),
         *check_encoders(config, source, machine=machine),
         *_directories(config, source),
-        *_uploads(config, source),
     ]
-
-
-def _uploads(config: Config, source: Source) -> Iterator[Problem]:
-    """Refuse what this release takes down but cannot do, so that nobody counts on it."""
-    for name, recording in config.recordings.items():
-        if recording.upload is not None:
-            yield source.error(
-                ("recordings", name, "upload"),
-                "this release cannot upload recordings yet, they stay on this machine; remove it, "
-                "or let `directory` be a mounted folder (rclone, s3fs)",
-            )
 
 
 def _ffmpeg(config: Config, source: Source, machine: Machine) -> Iterator[Problem]:
