@@ -144,7 +144,11 @@ class Intake:
         return Recording(name, self._spec.rule, stream, path, round(started_at, 3))
 
     def _tell_begun(self) -> None:
-        untold = [each for each in [*self.recordings.values()] if not each.begin_told]
+        untold = [
+            each
+            for each in [*self.recordings.values()]
+            if each.state == "recording" and not each.begin_told  # others are not ours to write
+        ]
         if not untold:
             return
         untold.sort(key=lambda each: each.started_at)

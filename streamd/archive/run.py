@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from streamd.archive import files
-from streamd.archive.announce import end_event
+from streamd.archive.announce import begin_event, end_event
 from streamd.archive.finish import Finisher, NeverError, NotNowError
 from streamd.archive.intake import Intake
 from streamd.archive.keep import Clock, Space, free_limit, is_full
@@ -41,6 +41,9 @@ _FIRST_RETRY_S, _LONGEST_RETRY_S = 5.0, 300.0
 
 class Archive:
     """The archive of one rule.
+
+    A recording has one writer at a time: the intake as long as its state is `recording`, then
+    whatever finishes it, and an upload while it is `uploading`.
 
     Args:
         spec: of the archive.
@@ -188,9 +191,10 @@ class Archive:
             self._store.drop_segments(recording)
         self._shelf.put(recording)
         if not recording.end_told:
-            event = end_event(recording, url=self._shelf.url_of(recording), at=time.time())
-            outbox.drop(Path(self._spec.outbox), [event])
-            recording = replace(recording, end_told=True)
+            begin = [] if recording.begin_told else [begin_event(recording)]
+            end = end_event(recording, url=self._shelf.url_of(recording), at=time.time())
+            outbox.drop(Path(self._spec.outbox), [*begin, end])
+            recording = replace(recording, begin_told=True, end_told=True)
             self._store.keep(recording)
         self._store.done(recording)
         self._intake.recordings.pop(recording.uuid, None)
