@@ -107,12 +107,12 @@ def assign(
         idle_s: how long nothing has changed by a clock that nobody sets, as far as is known.
     """
     assigning = _Assigning(recordings, rules, begin)
-    for piece in _in_order(pieces, assigning.open):
+    unlisted = [piece for piece in pieces if piece.growing or not assigning.is_listed(piece)]
+    for piece in _in_order(unlisted, assigning.open):
         if piece.growing:
             assigning.expect(piece)
             break  # what was recorded after it waits, to keep the order
-        if not assigning.is_listed(piece):
-            assigning.take(piece)
+        assigning.take(piece)
     else:
         assigning.end_if_idle(now, idle_s)
     return assigning.steps()

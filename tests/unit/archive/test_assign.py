@@ -157,6 +157,13 @@ def test_what_is_listed_already_is_moved_and_not_listed_again() -> None:
     assert found == [Move(finishing, piece(1).spooled), Move(other, piece(2).spooled)]
 
 
+def test_what_is_listed_is_moved_whatever_is_still_written() -> None:
+    old = replace(recording(0, uuid="u0", run_at=NOW - 60), state="finishing")
+    pieces = (piece(0, run_at=NOW - 60), piece(2, growing=True))
+    found = steps(*pieces, recordings=(old, recording(0, 1)))
+    assert found == [Move(old, pieces[0].spooled)]
+
+
 def test_what_was_recorded_later_waits_for_what_is_still_written() -> None:
     found = steps(piece(2, growing=True), piece(0, run_at=NOW + 13), recordings=(recording(0, 1),))
     assert found == []
