@@ -10,6 +10,7 @@ from streamd.ffmpeg.pull import (
     pull_command,
     pull_secrets,
 )
+from streamd.ffmpeg.pull_errors import pull_trouble
 from streamd.playout.air import Port
 from streamd.playout.child import Child, ChildError
 from streamd.playout.flv import FlvError
@@ -125,7 +126,7 @@ class _Puller:
                     if not self._port.wanted.is_set():
                         return
                 status = await child.wait()
-                self.ended = child.last_words if child.lines else f"ended with status {status}"
+                self.ended = pull_trouble(tuple(child.lines)) or f"ended with status {status}"
         except TimeoutError:
             silent_s = _BEGIN_TIMEOUT_S if begun is None else patience_s
             self.ended = f"sent nothing for {silent_s:g} s"

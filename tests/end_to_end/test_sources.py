@@ -108,16 +108,18 @@ def test_a_playlist_without_a_loop_is_finished_and_stays_so(daemon: Streamd) -> 
 
 def test_a_schedule_begins_and_ends_by_the_clock(daemon: Streamd) -> None:
     playing = film(daemon.directory / "a.mp4")
-    start = datetime.now(UTC) + timedelta(seconds=6)
-    end = start + timedelta(seconds=10)
-    times = f"start: '{start:%H:%M:%S}', end: '{end:%H:%M:%S}', timezone: UTC"
-    daemon.write(configured(daemon, f"  a: {{source: {{files: [{playing}], {times}}}}}\n"))
+    always = f"  b: {{source: {{files: [{playing}]}}}}\n"
+    daemon.write(configured(daemon, always))
     daemon.start()
-    daemon.wait_for_state("streams", "live/a", "scheduled")
+    start = datetime.now(UTC) + timedelta(seconds=5)
+    end = start + timedelta(seconds=20)
+    times = f"start: '{start:%H:%M:%S}', end: '{end:%H:%M:%S}', timezone: UTC"
+    daemon.write(configured(daemon, f"{always}  a: {{source: {{files: [{playing}], {times}}}}}\n"))
     daemon.wait_for_state("streams", "live/a", "live")
     assert datetime.now(UTC) >= start - timedelta(seconds=1)
-    daemon.wait_for_state("streams", "live/a", "scheduled")
+    daemon.wait_for_state("streams", "live/a", "scheduled", 60)
     assert datetime.now(UTC) >= end - timedelta(seconds=1)
+    assert daemon.state("streams", "live/b") == "live"
 
 
 def test_a_camera_is_pulled_and_is_back_after_it_was_gone_and_frozen(daemon: Streamd) -> None:
