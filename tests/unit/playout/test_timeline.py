@@ -86,7 +86,9 @@ def test_a_change_of_run_is_no_jump(given_runs: list[list[Tag]]) -> None:
             new = [(tag.timestamp_ms, out.timestamp_ms) for tag, out in after if out.kind == kind]
             if old and new:
                 begins_later = new[0][0] - after[0][0].timestamp_ms
-                most = max(steps[kind], begins_later) + steps[VIDEO] + steps[AUDIO]
+                ended_earlier = max(out.timestamp_ms for _, out in before) - old[-1]
+                own = max(steps[kind], begins_later) + ended_earlier
+                most = own + steps[VIDEO] + steps[AUDIO]
                 assert new[0][1] - old[-1] <= most
 
 
