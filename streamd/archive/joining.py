@@ -134,8 +134,10 @@ def judge(answer: str, format_: Format | None, expected_s: float | None) -> Verd
     try:
         data = json.loads(answer)
         streams = {str(each["codec_type"]): each for each in data["streams"]}
-        seconds = float(data["format"]["duration"])
-    except (ValueError, KeyError, TypeError):
+        seconds = _number(data["format"].get("duration"))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        seconds = 0.0
+    if not seconds:
         return Verdict("ffprobe cannot read what FFmpeg made of the segments")
     kinds = ("video", "audio")
     wanted = [name for name in kinds if name in streams]
