@@ -1,0 +1,293 @@
+"""Recordings, as those see them who asked for one in the file."""
+
+import contextlib
+import json
+import os
+import signal
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.app import App, app
+from tests.support.media import decoded_frames, publisher
+from tests.support.mounts import hanging_mount, small_disk
+from tests.support.streamd import SECRET, Streamd
+from tests.support.waiting import wait_until_sync
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+
+STREAMS = f"""\
+keys:
+  studio: {{secret: {SECRET}}}
+streams:
+  show: {{keys: [studio]}}
+  other: {{keys: [studio]}}
+"""
+FRAMES_PER_S = 15
+ENTRY = "archive@live/show"
+FINISHED_S = 60.0
+
+
+@pytest.fixture
+def told() -> Iterator[App]:
+    with app() as running:
+        yield running
+
+
+def rule(directory: Path, **fields: str) -> str:
+    """Return the section of recordings."""
+    written = "".join(f", {name}: {text}" for name, text in fields.items())
+    return f"recordings:\n  archive: {{streams: ['*'], directory: {directory}{written}}}\n"
+
+
+def telling(app: App) -> str:
+    """Return the section of callbacks with one that is told of recordings."""
+    return f"callbacks:\n  app: {{url: '{app.url}', events: [on_record_begin, on_record_end]}}\n"
+
+
+def recordings(directory: Path) -> list[dict[str, Any]]:
+    """Return what stands with each recording, the earliest first."""
+    found = [json.loads(path.read_text()) for path in directory.rglob("recording.json")]
+    return sorted(found, key=lambda each: str(each["started_at"]))
+
+
+def finished(daemon: Streamd, count: int = 1) -> list[dict[str, Any]]:
+    """Wait until the status lists so many finished recordings, and return all, newest first."""
+
+    def listed() -> list[dict[str, Any]]:
+        entries: list[dict[str, Any]] = daemon.status()["recorded"]
+        return entries if len(entries) >= count else []
+
+    return wait_until_sync(listed, FINISHED_S, f"{count} finished recordings; {daemon.log}")
+
+
+def recorder(daemon: Streamd) -> int:
+    """Return the pid of the recorder of the show, 0 while none runs."""
+    entry = daemon.status()["recordings"].get(ENTRY, {})
+    return int(entry.get("pid", 0))
+
+
+def wait_recorded(daemon: Streamd, seconds: float) -> dict[str, Any]:
+    """Wait until so much of the show was recorded."""
+
+    def grown() -> dict[str, Any]:
+        entry: dict[str, Any] = daemon.status()["recordings"].get(ENTRY, {})
+        is_grown = entry.get("state") == "recording" and entry["seconds"] >= seconds
+        return entry if is_grown else {}
+
+    return wait_until_sync(grown, FINISHED_S, f"{seconds} s of recording; {daemon.log}")
+
+
+def get(url: str, **headers: str) -> tuple[int, bytes]:
+    request = urllib.request.Request(url, headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, b""
+
+
+def test_a_published_stream_is_recorded_finished_told_listed_and_served(
+    daemon: Streamd, told: App, tmp_path: Path
+) -> None:
+    text = telling(told) + rule(tmp_path / "rec", serve="true", resume="1s")
+    daemon.write(daemon.head() + STREAMS + text)
+    daemon.start()
+    assert daemon.state("recordings", "archive") == "waiting"
+    with publisher(daemon.url("live/show")):
+        entry = wait_recorded(daemon, 7)
+        assert entry["path"].startswith(str(tmp_path / "rec/live/show"))
+        assert entry["last_error"] is None
+        begun = told.wait_told("on_record_begin")
+        assert (begun["uuid"], begun["app"], begun["stream"]) == (entry["uuid"], "live", "show")
+        assert daemon.status()["recorded"] == []
+        served = f"http://127.0.0.1:{daemon.http}/recordings/archive"
+        below = Path(entry["path"]).relative_to(tmp_path / "rec")
+        assert get(f"{served}/{below}/index.mp4")[0] == 404
+
+    (done,) = finished(daemon)
+    assert done["uuid"] == entry["uuid"]
+    assert 7 <= done["seconds"] < 60
+    assert done["url"] == f"{served}/{below}/index.mp4"
+    content = Path(done["path"], "index.mp4").read_bytes()
+    assert get(done["url"]) == (200, content)
+    assert get(done["url"], Range="bytes=10-19") == (206, content[10:20])
+    assert get(f"{served}/{below}/recording.json")[0] == 404
+    assert decoded_frames(done["url"], frames=10_000) >= 6.5 * FRAMES_PER_S
+
+    ended = told.wait_told("on_record_end")
+    assert (ended["uuid"], ended["artifact_code"]) == (entry["uuid"], 0)
+    assert ended["artifact_path"] == f"{done['path']}/index.mp4"
+    assert ended["artifact_url"] == done["url"]
+    assert told.actions() == ["on_record_begin", "on_record_end"]
+
+    wait_until_sync(lambda: daemon.state("recordings", "archive") == "waiting")
+    with urllib.request.urlopen(f"http://127.0.0.1:{daemon.status_port}/") as answer:
+        assert (
+            f"media-src http://127.0.0.1:{daemon.http};"
+            in answer.headers["Content-Security-Policy"]
+        )
+        assert f'<video controls preload="none" src="{done["url"]}">' in answer.read().decode()
+
+    listed = json.loads(daemon.cli("recordings", "--json", check=True).stdout)["recordings"]
+    assert [(each["uuid"], each["state"]) for each in listed] == [(entry["uuid"], "finished")]
+    assert done["uuid"] in daemon.cli("recordings", check=True).stdout
+    assert "finished in" in daemon.cli("logs", "archive", check=True).stdout
+
+    daemon.write(daemon.head() + STREAMS + rule(tmp_path / "rec", resume="1s"))
+    wait_until_sync(lambda: get(done["url"])[0] == 404, what="the recording not to be served")
+    assert Path(done["path"], "index.mp4").exists()
+
+
+def test_an_edit_restarts_only_what_it_must(daemon: Streamd, tmp_path: Path) -> None:
+    def save(**fields: str) -> None:
+        daemon.write(daemon.head() + STREAMS + rule(tmp_path / "rec", **fields))
+
+    def archive() -> int:
+        return next((p for p, c in daemon.processes().items() if "streamd.archive" in c), 0)
+
+    save()
+    daemon.start()
+    with publisher(daemon.url("live/show")), publisher(daemon.url("live/other")):
+        wait_recorded(daemon, 1)
+        wait_until_sync(lambda: "recordings.archive@live/other" in daemon.pids())
+        before, first = daemon.pids(), archive()
+        save(keep="{for: 30d}", split="1h")
+        wait_until_sync(lambda: archive() not in (0, first), what="another archive")
+        second = archive()
+        wait_recorded(daemon, 7)
+        assert daemon.pids() == before
+        daemon.write(
+            daemon.head()
+            + STREAMS
+            + rule(tmp_path / "rec", keep="{for: 30d}", split="1h").replace("'*'", "show")
+        )
+        wait_until_sync(lambda: "recordings.archive@live/other" not in daemon.pids())
+        assert archive() == second
+        assert daemon.pids() == {n: p for n, p in before.items() if "live/other" not in n}
+        daemon.write(daemon.head() + STREAMS)
+        wait_until_sync(lambda: not daemon.status()["recordings"])
+        wait_until_sync(lambda: not archive(), what="the archive to end")
+        assert daemon.pids() == {"servers.main": before["servers.main"]}
+
+
+VICTIMS = ["recorder", "archive", "server", "supervisord", "streamd", "all"]
+
+
+@pytest.mark.parametrize("victim", VICTIMS)
+def test_whatever_is_killed_there_is_one_recording_and_it_is_told_once(
+    daemon: Streamd, told: App, tmp_path: Path, victim: str
+) -> None:
+    text = telling(told) + rule(tmp_path / "rec", resume="20s")
+    daemon.write(daemon.head() + STREAMS + text)
+    daemon.start()
+    with publisher(daemon.url("live/show")) as encoder:
+        first = wait_recorded(daemon, 4)
+        killed_at = kill(daemon, victim)
+        if victim in ("streamd", "all"):
+            daemon.kill()
+            daemon.start()
+        if victim in ("server", "supervisord", "all"):
+            wait_until_sync(lambda: not encoder.alive(), what="the encoder to lose its server")
+            daemon.wait_for_state("servers", "main", "running")
+        goes_on = contextlib.nullcontext(encoder)
+        with goes_on if encoder.alive() else publisher(daemon.url("live/show")):
+            later = wait_recorded(daemon, first["seconds"] + 4)
+    assert later["uuid"] == first["uuid"]
+    (done,) = finished(daemon)
+    assert done["uuid"] == first["uuid"]
+    told.wait_told("on_record_end")
+    assert [(each["action"], each["uuid"]) for each in told.received] == [
+        ("on_record_begin", first["uuid"]),
+        ("on_record_end", first["uuid"]),
+    ]
+
+    (kept,) = recordings(tmp_path / "rec")
+    assert kept["state"] == "finished"
+    runs = kept["runs"]
+    if victim not in ("streamd", "archive"):
+        assert len(runs) == 2
+        assert killed_at - unix(runs[0]["ended_at"]) <= 1.0
+    else:
+        assert len(runs) == 1
+    recorded_s = sum(run["seconds"] for run in runs)
+    assert abs(done["seconds"] - recorded_s) <= 1.0
+    # Whoever comes to nginx-rtmp in mid-stream has sound until the next keyframe, within a second.
+    pictures_s = recorded_s - 1.0 * len(runs)
+    frames = decoded_frames(f"{done['path']}/index.mp4", frames=10_000)
+    assert frames >= (pictures_s - 1.0) * FRAMES_PER_S
+    assert not [*(tmp_path / "rec/.spool").rglob("*.ts")]
+
+
+def kill(daemon: Streamd, victim: str) -> float:
+    """End processes as a power cut would, and return when that was (Unix time)."""
+    status = daemon.status()
+    pids = {
+        "recorder": status["recordings"][ENTRY]["pid"],
+        "server": status["servers"]["main"]["pid"],
+        "supervisord": daemon.supervisord(),
+        "archive": next(p for p, c in daemon.processes().items() if "streamd.archive" in c),
+        "streamd": daemon.process.pid if daemon.process else None,
+    }
+    victims = [*pids.values()] if victim == "all" else [pids[victim]]
+    at = time.time()
+    for pid in victims:
+        if pid:
+            os.kill(pid, signal.SIGKILL)
+    return at
+
+
+def unix(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
+
+
+@as_root
+def test_a_full_disk_stops_recordings_and_nothing_else(daemon: Streamd, tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    with small_disk(disk, "20m"):
+        daemon.write(daemon.head() + STREAMS + rule(disk, keep="{free: 30%}"))
+        daemon.start()
+        with publisher(daemon.url("live/show")) as encoder:
+            wait_recorded(daemon, 1)
+            (disk / "filler").write_bytes(bytes(15 << 20))
+            daemon.wait_for_state("recordings", ENTRY, "paused")
+            wait_until_sync(lambda: recorder(daemon) == 0, what="the recorder to end")
+            entry = daemon.status()["recordings"][ENTRY]
+            assert "too little of the disk is free" in entry["last_error"]
+            assert daemon.state("streams", "live/show") == "live"
+            server = daemon.pids()["servers.main"]
+            (disk / "filler").unlink()
+            wait_recorded(daemon, entry["seconds"] + 1)
+            assert encoder.alive()
+            assert daemon.pids()["servers.main"] == server
+
+
+@as_root
+def test_a_mount_that_hangs_holds_up_nothing(daemon: Streamd, tmp_path: Path) -> None:
+    mount = tmp_path / "mount"
+    mount.mkdir()
+    with hanging_mount(mount):
+        text = STREAMS + rule(mount, serve="true")
+        daemon.write(daemon.head() + text)
+        checked = daemon.cli("check")
+        assert checked.returncode == 0
+        assert "did not answer for 3 s; if it is a mount" in checked.stderr
+        daemon.start()
+        with publisher(daemon.url("live/show")):
+            daemon.wait_for_state("streams", "live/show", "live")
+            daemon.wait_for_state("recordings", ENTRY, "error")
+            entry = daemon.status()["recordings"][ENTRY]
+            assert "does not answer" in entry["last_error"]
+            assert recorder(daemon) == 0
+            edited = text.replace("other:", "third:")
+            daemon.write(daemon.head() + edited)
+            wait_until_sync(lambda: "live/third" in daemon.status()["streams"])
+            assert decoded_frames(daemon.url("live/show", None)) == FRAMES_PER_S
+        assert daemon.stop() == 0
