@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.support.app import App, app
+from tests.support.browser import chromium, chromium_path
 from tests.support.media import decoded_frames, publisher
 from tests.support.mounts import hanging_mount, small_disk
 from tests.support.streamd import SECRET, Streamd
@@ -143,6 +144,30 @@ def test_a_published_stream_is_recorded_finished_told_listed_and_served(
     daemon.write(daemon.head() + STREAMS + rule(tmp_path / "rec", resume="1s"))
     wait_until_sync(lambda: get(done["url"])[0] == 404, what="the recording not to be served")
     assert Path(done["path"], "index.mp4").exists()
+
+
+@pytest.mark.skipif(chromium_path() is None, reason="needs Chromium (Debian: chromium)")
+def test_a_recording_is_played_on_the_status_page_while_that_renews_itself(
+    daemon: Streamd, tmp_path: Path
+) -> None:
+    daemon.write(daemon.head() + STREAMS + rule(tmp_path, serve="true", resume="1s"))
+    daemon.start()
+    with publisher(daemon.url("live/show")):
+        wait_recorded(daemon, 12)
+    finished(daemon)
+    with chromium() as browser, browser.tab(f"http://127.0.0.1:{daemon.status_port}/") as page:
+        wait_until_sync(lambda: page.run("!!document.querySelector('video')"))
+        page.run("window.shown = document.querySelector('main')")
+        page.run("window.video = document.querySelector('video')")
+        page.run("document.querySelector('details').open = true")
+        page.run("video.muted = true; video.play()")
+        wait_until_sync(lambda: page.run("video.currentTime > 3"), what="3 s to be played")
+        assert page.run("shown !== document.querySelector('main')"), "the page was not renewed"
+        assert page.run("video === document.querySelector('video') && !video.paused")
+        page.run("video.currentTime = video.duration - 1")  # which takes a Range request
+        wait_until_sync(lambda: page.run("video.ended"), what="the end")
+        page.run("document.querySelector('details').open = false")
+        wait_until_sync(lambda: page.run("video !== document.querySelector('video')"))
 
 
 def test_an_edit_restarts_only_what_it_must(daemon: Streamd, tmp_path: Path) -> None:

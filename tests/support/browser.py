@@ -127,11 +127,11 @@ class Page:
 
         0 is a connection closed without an answer.
         """
-        return int(self._run(f"publish({json.dumps(url)})"))
+        return int(self.run(f"publish({json.dumps(url)})"))
 
     def play(self, url: str) -> int:
         """Play by WHEP, and return the HTTP status as `publish` does."""
-        return int(self._run(f"play({json.dumps(url)})"))
+        return int(self.run(f"play({json.dumps(url)})"))
 
     def stats(self) -> dict[str, Any]:
         """Return what came and went so far.
@@ -140,12 +140,12 @@ class Page:
         video element), `width`, `heard` (audio energy), `first_frame_ms` (after the offer),
         `sent` (frames); of what does not apply nothing.
         """
-        found: dict[str, Any] = self._run("stats()")
+        found: dict[str, Any] = self.run("stats()")
         return found
 
     def is_loaded(self) -> bool:
         """Tell whether the page can be used."""
-        return bool(self._run("document.readyState === 'complete' && typeof stats === 'function'"))
+        return bool(self.run("document.readyState === 'complete' && typeof stats === 'function'"))
 
     def shown(self) -> int:
         """Return how many frames the video element has shown."""
@@ -155,7 +155,8 @@ class Page:
         """Close the tab, and with it the connection."""
         self.browser.call("Target.closeTarget", targetId=self.target)
 
-    def _run(self, script: str) -> Any:
+    def run(self, script: str) -> Any:
+        """Run a script in the page, and return what it gives."""
         answer = self.browser.call(
             "Runtime.evaluate",
             self.session,
@@ -181,10 +182,16 @@ class Browser:
     @contextlib.contextmanager
     def page(self) -> Iterator[Page]:
         """Open a tab until the block ends."""
-        target = self.call("Target.createTarget", url=self.origin)["targetId"]
+        with self.tab(self.origin) as page:
+            wait_until_sync(page.is_loaded, what="the page to load")
+            yield page
+
+    @contextlib.contextmanager
+    def tab(self, url: str) -> Iterator[Page]:
+        """Open a tab with somebody's page, of which only `run` is good for something."""
+        target = self.call("Target.createTarget", url=url)["targetId"]
         session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         page = Page(self, target, session)
-        wait_until_sync(page.is_loaded, what="the page to load")
         try:
             yield page
         finally:

@@ -261,3 +261,13 @@ def test_every_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:
             main([command, "--help"])
         assert stopped.value.code == 0
         assert f"usage: streamd {command}" in capsys.readouterr().out
+
+
+def test_recordings_are_listed_without_a_daemon(cli: Cli, tmp_path: Path) -> None:
+    cli.config.write_text(GOOD + "recordings: {archive: {streams: ['*']}}\n")
+    assert cli("recordings") == (0, "no recordings\n", "")
+    status, printed, _ = cli("recordings", "--json")
+    assert (status, json.loads(printed)) == (0, {"recordings": []})
+    cli.applied()
+    cli.config.write_text(BAD)
+    assert cli("recordings")[:2] == (0, "no recordings\n")
