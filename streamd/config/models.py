@@ -161,8 +161,8 @@ class StreamSource(Model):
     on_demand: bool = Field(
         False,
         description="Pull only while somebody on another machine watches or waits (RTMP, HTTP-FLV, "
-        "WebRTC), and 20 s longer, or a target or transcode needs it. A viewer of HLS is not seen: "
-        "it neither starts nor keeps the stream.",
+        "WebRTC), and 20 s longer, or a target or transcode needs it, or a recording names it. A "
+        "viewer of HLS is not seen: it neither starts nor keeps the stream.",
     )
 
 
