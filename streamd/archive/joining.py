@@ -27,7 +27,7 @@ _DAMAGE = re.compile(
 )
 
 _LOOKED_AT_S = 0.2
-_MOST_LOOKED_AT = 1000
+_MOST_LOOKED_AT = 300
 
 
 @dataclass(frozen=True, slots=True)
