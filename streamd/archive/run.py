@@ -31,11 +31,11 @@ REPORT_S = 5.0
 """The report is written so often where nothing has changed, to say that all is well."""
 
 HANGS_S = 10.0
-"""A look at the disk that takes longer is reported: the disk hangs."""
+"""A look at the disk that takes longer hangs. That is reported once, and then nothing is."""
 
 _SETTLED = ("finished", "error", "deleting")
 
-_RETAIN_S = 5.0
+_RETAIN_S, _RECOUNT_S = 5.0, 60.0
 _FIRST_RETRY_S, _LONGEST_RETRY_S = 5.0, 300.0
 
 
@@ -211,8 +211,14 @@ class Archive:
 
     async def _retain(self) -> None:
         await self._looked.wait()
-        for lost in await asyncio.to_thread(self._shelf.count):
-            self._intake.recordings.setdefault(lost.uuid, lost)
+        while True:
+            try:
+                lost = await asyncio.to_thread(self._shelf.count)
+                break
+            except OSError as error:
+                self._say("error", f"{error.filename or self._root}: {error.strerror or error}")
+                await asyncio.sleep(_RECOUNT_S)
+        self._intake.recordings.update({each.uuid: each for each in lost})
         while True:
             monotonic, now = time.monotonic(), time.time()
             self._clock = self._clock.looked_at(now, monotonic)
@@ -236,7 +242,8 @@ class Archive:
             facts = self._facts()
             now = report(facts, time.time())
             changed = {**now, "at": 0} != {**before, "at": 0}
-            if changed or time.monotonic() - told_at >= REPORT_S:
+            is_due = time.monotonic() - told_at >= REPORT_S and not self._hangs
+            if changed or is_due:
                 before, told_at = now, time.monotonic()
                 try:
                     _write(path, json.dumps(now))
@@ -244,11 +251,15 @@ class Archive:
                     self._say("error", f"{path}: {error.strerror or error}")
             await asyncio.sleep(LOOK_S)
 
-    def _facts(self) -> Facts:
+    @property
+    def _hangs(self) -> bool:
         since = self._looking_since
-        hangs_s = time.monotonic() - since if since is not None else 0.0
-        hangs = hangs_s > HANGS_S
-        error = f"{self._root} does not answer for {hangs_s:.0f} s" if hangs else self._error
+        return since is not None and time.monotonic() - since > HANGS_S
+
+    def _facts(self) -> Facts:
+        error = self._error
+        if self._hangs:
+            error = f"{self._root} does not answer; check its disk, or what is mounted there"
         kept = [*self._shelf.kept.values()]
         return Facts(
             rule=self._spec.rule,

@@ -205,3 +205,31 @@ def test_an_ffmpeg_that_is_missing_holds_up_the_finish_alone(tmp_path: Path) -> 
     with whole.archive():
         (recording,) = whole.finished()
     assert picture_digests(mp4(recording)) == picture_digests(clip())
+
+
+def test_a_disk_that_hangs_is_told_once_and_the_archive_still_ends_when_asked(
+    tmp_path: Path,
+) -> None:
+    here = place(tmp_path)
+    here.spool.mkdir(parents=True)
+    os.mkfifo(here.spool / "pointer.json")  # whoever reads it waits, as for a dead mount
+    with here.archive() as running:
+        wait_until_sync(lambda: here.status().get("error"), what="the trouble to be told")
+        status = here.status()
+        assert "does not answer; check its disk" in status["error"]
+        assert (status["ready"], status["spool"]) == (False, "")
+        running.process.terminate()
+        assert running.wait(5) == 143
+
+
+def test_a_recording_that_cannot_be_read_holds_up_no_other(tmp_path: Path) -> None:
+    here = place(tmp_path, keep_bytes=10**9)
+    elsewhere = here.root / "a" / "b"
+    elsewhere.mkdir(parents=True)
+    os.mkfifo(elsewhere / FILE)
+    fill(here)
+    with here.archive():
+        wait_until_sync(lambda: [*here.root.rglob("index.mp4")], what="the file")
+        wait_until_sync(lambda: not here.status().get("recordings"), what="nothing left to do")
+        assert here.status()["ready"]
+        assert here.status()["kept"]["counted"] is False
