@@ -1,5 +1,6 @@
 """The recordings of which nothing is left to do: which there are, and how long they stay."""
 
+import heapq
 from collections import deque
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -51,16 +52,21 @@ class Shelf:
         """
         self._links.remove_dead()
         lost: list[Recording] = []
-        found: list[Recording] = []
+        latest: list[Recording] = []
         for recording in self._store.present():
-            if self._store.is_at_work(recording):
+            if self._store.is_at_work(recording) or recording.path in self.kept:
                 continue
-            if recording.state in ("finished", "error"):
-                found.append(recording)
-            else:
+            if recording.state not in ("finished", "error"):
                 lost.append(self._store.taken_up(recording))
-        for recording in sorted(found, key=lambda each: each.ended_at):
-            self.put(recording)
+                continue
+            self._links.add(recording)
+            self.kept[recording.path] = _kept(recording)
+            latest.append(recording)
+            if len(latest) > 2 * MOST_FINISHED:  # there may be very many of them
+                latest = heapq.nlargest(MOST_FINISHED, latest, key=_ended_at)
+        # Those that were finished meanwhile are the last of all.
+        before = [self._told(each) for each in sorted(latest, key=_ended_at, reverse=True)]
+        self.last.extend(before[: MOST_FINISHED - len(self.last)])
         self.counted = True
         return lost
 
@@ -73,9 +79,8 @@ class Shelf:
         self._links.add(recording)
         if recording.path in self.kept:
             return
-        size = recording.artifact.bytes if recording.artifact else recording.bytes
-        self.kept[recording.path] = Kept(recording.path, recording.ended_at, size)
-        self.last.appendleft(told(recording, self.url_of(recording)))
+        self.kept[recording.path] = _kept(recording)
+        self.last.appendleft(self._told(recording))
 
     def url_of(self, recording: Recording) -> str:
         """Return where a recording can be fetched; "" for nowhere."""
@@ -118,3 +123,15 @@ class Shelf:
         """Delete what a kill has left of a recording. Raises OSError."""
         self._links.remove(recording.path)
         self._store.delete(recording)
+
+    def _told(self, recording: Recording) -> Mapping[str, Any]:
+        return told(recording, self.url_of(recording))
+
+
+def _ended_at(recording: Recording) -> float:
+    return recording.ended_at
+
+
+def _kept(recording: Recording) -> Kept:
+    size = recording.artifact.bytes if recording.artifact else recording.bytes
+    return Kept(recording.path, recording.ended_at, size)

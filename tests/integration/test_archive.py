@@ -372,3 +372,16 @@ def test_a_file_that_somebody_writes_is_known(tmp_path: Path) -> None:
 def test_segments_of_the_clip_are_what_they_seem() -> None:
     assert len(set(picture_digests(clip()))) == FRAMES
     assert {stream["codec_name"] for stream in ffprobe(str(clip()))} == {"h264", "aac"}
+
+
+def test_what_was_finished_before_is_told_of_the_latest_first(tmp_path: Path) -> None:
+    here = place(tmp_path, split_s=4.0)
+    fill(here)
+    before = finish(here, 3)
+    with here.archive():
+        wait_until_sync(
+            lambda: here.status().get("kept", {}).get("counted"), what="all to be counted"
+        )
+        wait_until_sync(lambda: len(here.status()["finished"]) == len(before), what="the report")
+        found = [entry["uuid"] for entry in here.status()["finished"]]
+    assert found == [each.uuid for each in reversed(before)]
