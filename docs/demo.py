@@ -16,7 +16,7 @@ from typing import Any
 from streamd.config.models import Config
 from streamd.configuration import read
 from streamd.control_api import ask
-from streamd.desire import desire
+from streamd.desire import Machine, desire
 from streamd.errors import ControlError, StreamdError
 from streamd.machine import find_machine
 from streamd.settings import read_settings
@@ -49,10 +49,10 @@ def make_clip() -> None:
     unfinished.replace(CLIP)
 
 
-def addresses(config: Config) -> Sequence[Url]:
+def addresses(config: Config, machine: Machine) -> Sequence[Url]:
     """Return every address of the configuration, with its secrets."""
     secrets = {name: k.secret.get_secret_value() for name, k in config.keys.items() if k.secret}
-    return urls(desire(config, find_machine()), secrets=secrets)
+    return urls(desire(config, machine), secrets=secrets)
 
 
 def address(found: Sequence[Url], stream: str, action: str, protocol: str) -> str:
@@ -142,8 +142,9 @@ def status_page(address: str) -> str:
 
 def show() -> int:
     """Run the demonstration until streamd ends, and return its exit status."""
-    config = read(CONFIG).config
-    found = addresses(config)
+    machine = find_machine()
+    config = read(CONFIG, machine=machine).config
+    found = addresses(config, machine)
     publish = address(found, "live/livestream", "publish", "rtmp")
     play = [address(found, f"live/{name}", "play", "hls") for name in ("livestream", "copy")]
     with streamd() as daemon:
