@@ -1,0 +1,1 @@
+"""Certificates: obtained from an authority and renewed, or the operator's own; always served."""

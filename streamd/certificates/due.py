@@ -1,0 +1,71 @@
+"""What is to be done next for a certificate, and when. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from streamd.certificates import attempts
+from streamd.certificates.attempts import Attempts, Try
+from streamd.certificates.lifetime import renew_at, spread_of
+from streamd.certificates.record import Record
+from streamd.certificates.spec import CertificateSpec, wanted_identity
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What is next: to order, or to ask the authority when to renew; `at` is a Unix time."""
+
+    what: Literal["order", "ask"]
+    at: float
+
+
+def known_of(spec: CertificateSpec, record: Record) -> Record:
+    """Return a record as it counts for what the file asks for now.
+
+    Another name, authority or profile is a new start: whoever changed them waits for nothing. What
+    was tried is kept, as the authority keeps it.
+    """
+    assert spec.acme is not None  # noqa: S101 - for mypy: only what is ordered is due
+    wanted = wanted_identity(spec)
+    if record.wanted == wanted:
+        return record
+    known = attempts.forgiven(record.attempts)
+    if record.authority != spec.acme.directory:
+        known = Attempts()
+    return replace(
+        record,
+        attempts=replace(known, last_error=None),
+        authority=spec.acme.directory,
+        wanted=wanted,
+    )
+
+
+def order_at(spec: CertificateSpec, record: Record) -> float:
+    """Return when another certificate is wanted, Unix time; 0: now, since this one is not right."""
+    installed = record.installed
+    if installed is None or installed.wanted != wanted_identity(spec):
+        return 0.0
+    return renew_at(
+        installed.not_before,
+        installed.not_after,
+        window=record.window,
+        spread=spread_of(installed.serial),
+    )
+
+
+def due(spec: CertificateSpec, record: Record, all_tries: Iterable[Try], now: float) -> Due:
+    """Return what is next for a certificate.
+
+    Args:
+        spec: from an authority.
+        record: what is known of it (`known_of`).
+        all_tries: of every certificate at the same authority, this one's too.
+        now: Unix time.
+    """
+    wanted_at = order_at(spec, record)
+    allowed_at = attempts.earliest(record.attempts, all_tries, spec.domains, now)
+    order = Due("order", max(wanted_at, allowed_at))
+    is_asked = wanted_at > 0 and record.installed is not None and record.installed.ari is not None
+    if is_asked and record.ask_at < order.at:
+        return Due("ask", record.ask_at)
+    return order

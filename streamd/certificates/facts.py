@@ -1,0 +1,105 @@
+"""How certificates are, as everything that is shown of them is made of. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from streamd.certificates.record import Record
+from streamd.certificates.spec import CertificateSpec
+
+CertificateState = Literal["issuing", "valid", "renewing", "failing", "expired"]
+
+WARN_BEFORE_S = 7 * 86_400.0
+SHORT_SHARE = 0.25
+"""A certificate of a few days is warned of when this share of its lifetime is left."""
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateFacts:
+    """One certificate.
+
+    Attributes:
+        name: in the file.
+        state: `issuing`: there is none yet, a self-signed one is served; `valid`; `renewing`:
+            another one is being obtained; `failing`: the last try failed; `expired`.
+        domains: that the file asks for; of own files what they are for.
+        serial, issuer: of what is served; "" while that is self-signed.
+        not_before, not_after: of what is served, Unix times; None likewise.
+        renew_at: when another one will be obtained, Unix time; None for own files.
+        next_try_at: when it is tried again after a failure, Unix time; None for none.
+        last_error: why the last try failed, for an operator.
+    """
+
+    name: str
+    state: CertificateState
+    domains: Sequence[str]
+    serial: str = ""
+    issuer: str = ""
+    not_before: float | None = None
+    not_after: float | None = None
+    renew_at: float | None = None
+    next_try_at: float | None = None
+    last_error: str | None = None
+
+
+def facts_of(
+    spec: CertificateSpec,
+    record: Record,
+    *,
+    now: float,
+    due_at: float | None,
+    is_ordering: bool,
+    error: str | None,
+) -> CertificateFacts:
+    """Return how a certificate is.
+
+    Args:
+        spec: what the file asks for.
+        record: what is known of it.
+        now: Unix time.
+        due_at: when another one is to be obtained; None for own files.
+        is_ordering: one is being obtained now.
+        error: what is wrong now beside what the record says.
+    """
+    installed = record.installed
+    told = error or record.attempts.last_error
+    served = installed if installed is not None and installed.source != "self-signed" else None
+    return CertificateFacts(
+        spec.name,
+        _state(served is None, served is not None and served.not_after <= now, is_ordering, told),
+        spec.domains or (installed.domains if installed else ()),
+        serial=served.serial if served else "",
+        issuer=served.issuer if served else "",
+        not_before=served.not_before if served else None,
+        not_after=served.not_after if served else None,
+        renew_at=due_at if served else None,
+        next_try_at=record.attempts.next_at if told and record.attempts.next_at > now else None,
+        last_error=told,
+    )
+
+
+def _state(
+    is_missing: bool, is_over: bool, is_ordering: bool, error: str | None
+) -> CertificateState:
+    if is_over:
+        return "expired"
+    if error is not None:
+        return "failing"
+    if is_missing:
+        return "issuing"
+    return "renewing" if is_ordering else "valid"
+
+
+def expiring(facts: Mapping[str, CertificateFacts], now: float) -> dict[str, float]:
+    """Return the certificates that expire soon, with the seconds that are left (below 0: over).
+
+    Soon is within 7 days; of one that lives a few days alone, within a quarter of that.
+    """
+    found = {}
+    for name, each in facts.items():
+        if each.not_after is None or each.not_before is None:
+            continue
+        left_s = each.not_after - now
+        if left_s < min(WARN_BEFORE_S, SHORT_SHARE * (each.not_after - each.not_before)):
+            found[name] = left_s
+    return found

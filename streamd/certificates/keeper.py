@@ -1,0 +1,284 @@
+"""Keeps every certificate of the file served and renewed.
+
+It decides when; what speaks to an authority is a process of its own for each order, because that
+blocks, and because its libraries would take half as much memory again as streamd.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import structlog
+
+from streamd.certificates import attempts
+from streamd.certificates.due import due, known_of, order_at
+from streamd.certificates.facts import CertificateFacts, facts_of
+from streamd.certificates.lifetime import ask_again_s
+from streamd.certificates.listener import ChallengeListener
+from streamd.certificates.ordering import Ordered, carry_out
+from streamd.certificates.record import Record
+from streamd.certificates.serving import serve
+from streamd.certificates.spec import CertificateSpec, ListenChallenge, OrderSpec
+from streamd.certificates.store import Store
+
+log = structlog.get_logger()
+
+LOOK_S = 30.0
+"""Own files, and ports that could not be had, are looked at so often."""
+
+AT_ONCE = 2
+"""Orders that run at a time."""
+
+Order = Callable[[OrderSpec], "asyncio.Future[Ordered]"]
+
+
+class Certificates:
+    """The certificates of the file.
+
+    Args:
+        directory: where they are kept.
+        outbox: that events are dropped into.
+    """
+
+    def __init__(self, directory: Path, outbox: Path) -> None:
+        self._store = Store(directory)
+        self._outbox = outbox
+        self._specs: Mapping[str, CertificateSpec] = {}
+        self._records: dict[str, Record] = {}
+        self._errors: dict[str, str] = {}
+        self._orders: dict[str, asyncio.Task[None]] = {}
+        self._listeners: dict[tuple[str, int], ChallengeListener] = {}
+        self._deaf: dict[tuple[str, int], str] = {}
+        self._https_port: int | None = None
+        self._wake = asyncio.Event()
+
+    async def desire(self, specs: Mapping[str, CertificateSpec], *, https_port: int | None) -> None:
+        """Take what certificates shall exist from now on.
+
+        When it returns, each has files that can be served. Trouble with a disk is told of in the
+        facts, and changes nothing that is served.
+
+        Args:
+            specs: by name.
+            https_port: where people who come by HTTP are sent.
+        """
+        self._specs = dict(specs)
+        self._https_port = https_port
+        for name in self._orders.keys() - specs.keys():
+            self._orders[name].cancel()
+        for record in (self._records, self._errors):
+            for name in record.keys() - specs.keys():
+                del record[name]
+        if specs:
+            await self.look()
+        self.wake()
+
+    def wake(self) -> None:
+        """Look at everything soon."""
+        self._wake.set()
+
+    async def look(self) -> None:
+        """Make sure that each certificate has files, and that own files are served as they are."""
+        await asyncio.to_thread(self._look, tuple(self._specs.values()))
+
+    def _look(self, specs: Iterable[CertificateSpec]) -> None:
+        try:
+            for opened in self._store.prepare():
+                log.warning("certificates.closed_to_others", path=str(opened))
+        except OSError as error:
+            path = error.filename or self._store.directory
+            reason = f"{path} cannot be used: {error.strerror}; fix its permissions, or make room"
+            self._errors.update({spec.name: reason for spec in specs})
+            return
+        for spec in specs:
+            if spec.name not in self._orders:
+                self._records[spec.name], error_ = serve(self._store, spec, self._outbox)
+                self._note(spec.name, error_)
+        for path, damage in self._store.set_aside:
+            log.error("certificates.set_aside", path=str(path), error=damage)
+        self._store.set_aside.clear()
+
+    def _note(self, name: str, error: str | None) -> None:
+        """Keep what is wrong with a certificate, and log it once."""
+        if error is None:
+            if self._errors.pop(name, None) is not None:
+                log.info("certificate.mended", certificate=name)
+        elif self._errors.get(name) != error:
+            self._errors[name] = error
+            log.error("certificate.failed", certificate=name, error=error)
+
+    def facts(self) -> dict[str, CertificateFacts]:
+        """Return how each certificate is."""
+        now = time.time()
+        found = {}
+        for name, spec in self._specs.items():
+            record = self._records.get(name, Record())
+            found[name] = facts_of(
+                spec,
+                record,
+                now=now,
+                due_at=order_at(spec, record) if spec.acme else None,
+                is_ordering=name in self._orders,
+                error=self._errors.get(name) or self._deafness(spec),
+            )
+        return found
+
+    async def run(self) -> None:
+        """Keep them, for ever."""
+        try:
+            while True:
+                self._wake.clear()
+                await self._listen()
+                wait_s = self._order_what_is_due() if self._specs else None
+                try:
+                    async with asyncio.timeout(wait_s):
+                        await self._wake.wait()
+                except TimeoutError:
+                    await self.look()
+        finally:
+            await self._end_orders()
+
+    async def close(self) -> None:
+        """Listen no more."""
+        for listener in self._listeners.values():
+            await listener.stop()
+        self._listeners.clear()
+
+    # Orders
+
+    def _order_what_is_due(self) -> float:
+        """Begin what is due, and return after how many seconds something may be due again."""
+        now = time.time()
+        wait_s = LOOK_S
+        for name, spec in self._specs.items():
+            if spec.acme is None or name in self._orders or name not in self._records:
+                continue
+            record = self._records[name] = known_of(spec, self._records[name])
+            tries = [
+                each
+                for other in self._records.values()
+                if other.authority == spec.acme.directory
+                for each in other.attempts.tries
+            ]
+            next_ = due(spec, record, tries, now)
+            if next_.at > now:
+                wait_s = min(wait_s, max(next_.at - now, 0.1))
+            elif len(self._orders) < AT_ONCE and self._deafness(spec) is None:
+                ask_only = next_.what == "ask"
+                task = asyncio.create_task(self._order(spec, ask_only), name=f"certificate.{name}")
+                self._orders[name] = task
+        return wait_s
+
+    async def _order(self, spec: CertificateSpec, ask_only: bool) -> None:
+        name = spec.name
+        try:
+            if not ask_only:
+                record = self._records[name]
+                begun = attempts.begun(
+                    record.attempts,
+                    spec.domains,
+                    time.time(),
+                    jitter=random.random(),  # noqa: S311
+                )
+                # Written down first: whatever is killed now has been tried.
+                await asyncio.to_thread(
+                    self._store.write_record, name, replace(record, attempts=begun)
+                )
+                self._records[name] = replace(record, attempts=begun)
+                log.info("certificate.ordered", certificate=name, domains=list(spec.domains))
+            order = OrderSpec(spec, str(self._store.directory), str(self._outbox), ask_only)
+            ordered = await carry_out(order)
+            await self._take(spec, ordered, ask_only=ask_only)
+        except OSError as error:
+            path = error.filename or self._store.directory
+            self._note(name, f"{path} cannot be written: {error.strerror}; make room")
+        finally:
+            del self._orders[name]
+            self.wake()
+
+    async def _take(self, spec: CertificateSpec, ordered: Ordered, *, ask_only: bool) -> None:
+        """Take in what came of an order."""
+        name = spec.name
+        for damage in ordered.set_aside:
+            log.error("certificates.set_aside", path=damage)
+        if ask_only:
+            wait_s = ask_again_s(ordered.ask_again_s)
+            record = replace(
+                self._records[name],
+                window=ordered.window if ordered.error is None else self._records[name].window,
+                ask_at=time.time() + wait_s,
+            )
+            if ordered.error is not None:
+                log.info("certificate.not_told_when", certificate=name, error=ordered.error)
+        elif ordered.error is None:
+            record = await asyncio.to_thread(self._store.record, name)
+            log.info("certificate.issued", certificate=name, serial=ordered.serial)
+        else:
+            record = self._records[name]
+            known = attempts.failed(
+                record.attempts,
+                ordered.error,
+                time.time(),
+                reached=ordered.reached,
+                retry_after_s=ordered.retry_after_s,
+                jitter=random.random(),  # noqa: S311
+            )
+            record = replace(record, attempts=known)
+            log.error(
+                "certificate.failed",
+                certificate=name,
+                error=ordered.error,
+                retry_in_s=round(known.next_at - time.time()),
+            )
+        self._records[name] = record
+        await asyncio.to_thread(self._store.write_record, name, record)
+
+    async def _end_orders(self) -> None:
+        orders = [*self._orders.values()]
+        for task in orders:
+            task.cancel()
+        await asyncio.gather(*orders, return_exceptions=True)
+
+    # Port 80
+
+    async def _listen(self) -> None:
+        """Listen where authorities come, and nowhere else."""
+        wanted: dict[tuple[str, int], set[str]] = {}
+        for spec in self._specs.values():
+            place = _place(spec)
+            if place is not None:
+                wanted.setdefault(place, set()).update(spec.domains)
+        for place in self._listeners.keys() - wanted.keys():
+            await self._listeners.pop(place).stop()
+        self._deaf = {place: said for place, said in self._deaf.items() if place in wanted}
+        for place, names in wanted.items():
+            listener = self._listeners.get(place) or await self._started(place)
+            if listener is not None:
+                listener.names, listener.https_port = names, self._https_port
+
+    async def _started(self, place: tuple[str, int]) -> ChallengeListener | None:
+        listener = ChallengeListener(*place, self._store.challenges)
+        try:
+            await listener.start()
+        except OSError as error:
+            said = await asyncio.to_thread(listener.complaint, error)
+            if self._deaf.get(place) != said:
+                log.error("certificates.not_listening", error=said)
+            self._deaf[place] = said
+            return None
+        self._deaf.pop(place, None)
+        self._listeners[place] = listener
+        return listener
+
+    def _deafness(self, spec: CertificateSpec) -> str | None:
+        """Return why an authority could not be answered for a certificate; None: it could."""
+        place = _place(spec)
+        return self._deaf.get(place) if place is not None else None
+
+
+def _place(spec: CertificateSpec) -> tuple[str, int] | None:
+    challenge = spec.acme.challenge if spec.acme is not None else None
+    return (challenge.host, challenge.port) if isinstance(challenge, ListenChallenge) else None

@@ -1,0 +1,42 @@
+"""The operator's own certificates: read, judged, and never trusted to stay as they are."""
+
+import time
+from pathlib import Path
+
+from streamd.certificates import pem
+from streamd.certificates.spec import CertificateSpec
+
+MAX_BYTES = 1 << 20
+
+
+def read_pair(spec: CertificateSpec) -> pem.Pair:
+    """Return the pair of own files, in the order in which it has to be served. Blocks.
+
+    Raises:
+        PairError: it cannot be served; says which file, why, and what to do.
+    """
+    assert spec.certificate_file is not None  # noqa: S101 - for mypy: own files
+    assert spec.key_file is not None  # noqa: S101 - likewise
+    chain, key = _text(spec.certificate_file), _text(spec.key_file)
+    try:
+        return pem.checked_pair(chain, key)
+    except pem.PairError as error:
+        raise pem.PairError(f"{spec.certificate_file}: {error}") from error
+
+
+def doubts(spec: CertificateSpec, pair: pem.Pair) -> list[str]:
+    """Return what is wrong with a pair that can be served all the same."""
+    found = pem.doubts(pair.fullchain, spec.domains, time.time())
+    return [f"{spec.certificate_file} {doubt}" for doubt in found]
+
+
+def _text(path: str) -> str:
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(MAX_BYTES).decode()
+    except OSError as error:
+        raise pem.PairError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise pem.PairError(
+            f"{path} is not PEM text; convert it (`openssl x509 -inform der`)"
+        ) from error

@@ -1,0 +1,175 @@
+"""What certificates shall exist, as values, and as the JSON that an order is given. Pure."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+DNS_PORT = 53
+
+WELL_KNOWN = ".well-known/acme-challenge"
+"""Where an authority asks for an answer (RFC 8555, 8.3)."""
+
+TOKEN = re.compile(r"[A-Za-z0-9_-]{1,256}")
+"""What an authority calls an answer (RFC 8555, 8.3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListenChallenge:
+    """streamd answers the authority itself, by HTTP at this address (HTTP-01, RFC 8555, 8.3)."""
+
+    host: str = "0.0.0.0"  # noqa: S104 - the authority comes from outside
+    port: int = 80
+
+
+@dataclass(frozen=True, slots=True)
+class WebrootChallenge:
+    """A web server that is there already answers with files below this directory (HTTP-01)."""
+
+    directory: str
+
+
+@dataclass(frozen=True, slots=True)
+class DnsChallenge:
+    """The answer is put into the DNS by an update (DNS-01, RFC 8555, 8.4; RFC 2136).
+
+    Attributes:
+        server: HOST:PORT of the name server that takes updates.
+        key: name of the TSIG key (RFC 8945).
+        secret: of the key, in base64.
+        algorithm: of the key, as `hmac-sha256`.
+        zone: that is updated; None: the name server is asked which zone a name is in.
+        wait_s: how long other name servers of the zone need to have the answer too, seconds.
+    """
+
+    server: str
+    key: str
+    secret: str = field(repr=False)
+    algorithm: str = "hmac-sha256"
+    zone: str | None = None
+    wait_s: float = 0.0
+
+
+Challenge = ListenChallenge | WebrootChallenge | DnsChallenge
+ChallengeKind = Literal["listen", "webroot", "dns"]
+
+_CHALLENGES: Mapping[ChallengeKind, type[Challenge]] = {
+    "listen": ListenChallenge,
+    "webroot": WebrootChallenge,
+    "dns": DnsChallenge,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """An account elsewhere that an ACME account belongs to (RFC 8555, 7.3.4)."""
+
+    kid: str
+    hmac_key: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AcmeSpec:
+    """How a certificate is obtained.
+
+    Attributes:
+        directory: URL of the authority's directory.
+        challenge: how it is shown that the names are ours.
+        email: where the authority writes to; None for nowhere.
+        ca_file: PEM file of who vouches for the authority's own certificate; None: the system's.
+        profile: of the certificate, where the authority has several; None: its usual one.
+        binding: None where the authority asks for none.
+    """
+
+    directory: str
+    challenge: Challenge = field(default_factory=ListenChallenge)
+    email: str | None = None
+    ca_file: str | None = None
+    profile: str | None = None
+    binding: Binding | None = None
+
+    @property
+    def answered_by(self) -> ChallengeKind:
+        """How the authority is answered, in one word."""
+        return next(kind for kind, each in _CHALLENGES.items() if isinstance(self.challenge, each))
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateSpec:
+    """One certificate: from an authority (`acme`), or the operator's own files.
+
+    Attributes:
+        name: in the file.
+        domains: that it is for; of own files they may be empty: whatever is in it.
+        acme: None for own files.
+        certificate_file, key_file: absolute paths of PEM files; None with `acme`.
+    """
+
+    name: str
+    domains: tuple[str, ...]
+    acme: AcmeSpec | None = None
+    certificate_file: str | None = None
+    key_file: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderSpec:
+    """What an order has to know (`streamd.certificates.order`).
+
+    Attributes:
+        certificate: that is wanted; has `acme`.
+        directory: of all certificates, below which its files, accounts and answers are.
+        outbox: directory that the event of its being issued is dropped into.
+        ask_only: ask the authority when to renew, and order nothing.
+    """
+
+    certificate: CertificateSpec
+    directory: str
+    outbox: str
+    ask_only: bool = False
+
+
+def order_to_json(order: OrderSpec) -> str:
+    """Return an order as JSON. It holds secrets."""
+    data = asdict(order)
+    acme = order.certificate.acme
+    if acme is not None:
+        data["certificate"]["acme"]["challenge"]["kind"] = acme.answered_by
+    return json.dumps(data)
+
+
+def order_from_json(text: str) -> OrderSpec:
+    """Return the order that `order_to_json` wrote.
+
+    Raises:
+        ValueError: the text is none.
+    """
+    try:
+        data = json.loads(text)
+        certificate: dict[str, Any] = data.pop("certificate")
+        acme: dict[str, Any] = certificate.pop("acme")
+        challenge: dict[str, Any] = acme.pop("challenge")
+        binding = acme.pop("binding")
+        return OrderSpec(
+            CertificateSpec(
+                **(certificate | {"domains": tuple(certificate["domains"])}),
+                acme=AcmeSpec(
+                    **acme,
+                    challenge=_CHALLENGES[challenge.pop("kind")](**challenge),
+                    binding=None if binding is None else Binding(**binding),
+                ),
+            ),
+            **data,
+        )
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ValueError(f"not an order: {type(error).__name__}") from error
+
+
+def wanted_identity(spec: CertificateSpec) -> str:
+    """Digest what another certificate has to be ordered for: names, authority and profile."""
+    if spec.acme is None:
+        return ""
+    parts = [sorted(spec.domains), spec.acme.directory, spec.acme.profile]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]

@@ -1,0 +1,162 @@
+"""Certificates on disk: pairs that are replaced as one, and what is known of them.
+
+    DIRECTORY/NAME/fullchain.pem, privkey.pem    links through `current`; servers read these
+    DIRECTORY/NAME/current -> versions/ID        replaced by one rename, so that both change at once
+    DIRECTORY/NAME/versions/ID/                  a pair; the one before is kept too
+    DIRECTORY/NAME/record.json                   what was tried, and what is served
+    DIRECTORY/accounts/                          accounts at authorities
+    DIRECTORY/challenges/                        answers to an authority, while it asks
+
+Names of certificates are those of the file, so that `accounts` and `challenges` could be one: both
+lie below a name that no certificate can have.
+"""
+
+import contextlib
+import os
+import shutil
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+from streamd.certificates.record import Installed, Record, from_json, to_json
+from streamd.state import write_private
+
+FULLCHAIN, KEY = "fullchain.pem", "privkey.pem"
+_CURRENT, _VERSIONS, _RECORD = "current", "versions", "record.json"
+_OWN = ".authorities"
+_KEPT_VERSIONS = 2
+_PRIVATE_FILE, _PRIVATE_DIRECTORY = 0o600, 0o700
+_OPEN_TO_OTHERS = 0o077
+
+
+class _PemPair(Protocol):
+    """A chain and its key as PEM (`streamd.certificates.pem.Pair`)."""
+
+    @property
+    def fullchain(self) -> str: ...
+    @property
+    def key(self) -> str: ...
+
+
+def certificate_paths(directory: str, name: str) -> tuple[str, str]:
+    """Return where the chain and the key of a certificate are, whatever they are."""
+    return f"{directory}/{name}/{FULLCHAIN}", f"{directory}/{name}/{KEY}"
+
+
+class Store:
+    """The certificates of one directory. Every method blocks, and raises OSError.
+
+    Args:
+        directory: of all certificates.
+
+    Attributes:
+        set_aside: files that could not be read and were renamed, since this was last emptied.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.set_aside: list[tuple[Path, str]] = []
+
+    @property
+    def accounts(self) -> Path:
+        """Where accounts at authorities are kept."""
+        return self.directory / _OWN / "accounts"
+
+    @property
+    def challenges(self) -> Path:
+        """Where answers to an authority are while it asks."""
+        return self.directory / _OWN / "challenges"
+
+    def prepare(self) -> list[Path]:
+        """Make the directories, and close to other users what was open to them.
+
+        Returns:
+            What was open, and is not any more.
+        """
+        for path in (self.directory, self.accounts, self.challenges):
+            path.mkdir(mode=_PRIVATE_DIRECTORY, parents=True, exist_ok=True)
+        opened = []
+        for root, directories, files in os.walk(self.directory):
+            for path in (Path(root), *(Path(root, name) for name in files)):
+                if path.is_symlink() or not path.lstat().st_mode & _OPEN_TO_OTHERS:
+                    continue
+                path.chmod(_PRIVATE_DIRECTORY if path.is_dir() else _PRIVATE_FILE)
+                opened.append(path)
+            directories.sort()
+        return opened
+
+    def record(self, name: str) -> Record:
+        """Return what is known of a certificate; nothing where that is damaged."""
+        path = self.directory / name / _RECORD
+        try:
+            return from_json(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return Record()
+        except ValueError as error:
+            self.put_aside(path, str(error))
+            return Record()
+
+    def write_record(self, name: str, record: Record) -> None:
+        """Keep what is known of a certificate."""
+        directory = self.directory / name
+        directory.mkdir(mode=_PRIVATE_DIRECTORY, parents=True, exist_ok=True)
+        write_private(directory / _RECORD, to_json(record))
+
+    def pair(self, name: str) -> tuple[str, str] | None:
+        """Return the chain and the key that are served; None where one is missing."""
+        chain, key = certificate_paths(str(self.directory), name)
+        try:
+            return Path(chain).read_text("utf-8"), Path(key).read_text("utf-8")
+        except (FileNotFoundError, UnicodeDecodeError):
+            return None
+
+    def install(self, name: str, pair: _PemPair, installed: Installed, record: Record) -> None:
+        """Serve a pair from now on.
+
+        Args:
+            name: of the certificate.
+            pair: to serve.
+            installed: what it is.
+            record: what is known beside; kept with `installed` in it.
+        """
+        directory = self.directory / name
+        versions = directory / _VERSIONS
+        for path in (directory, versions):
+            path.mkdir(mode=_PRIVATE_DIRECTORY, exist_ok=True)
+        version = versions / f"{time.time_ns():020d}-{installed.serial[-16:]}"
+        version.mkdir(mode=_PRIVATE_DIRECTORY)
+        write_private(version / FULLCHAIN, pair.fullchain)
+        write_private(version / KEY, pair.key)
+        _sync(version)
+        _link(directory / _CURRENT, f"{_VERSIONS}/{version.name}")
+        for file in (FULLCHAIN, KEY):
+            if not (directory / file).is_symlink():
+                _link(directory / file, f"{_CURRENT}/{file}")
+        _sync(directory)
+        self.write_record(name, replace(record, installed=installed))
+        for old in sorted(versions.iterdir())[:-_KEPT_VERSIONS]:
+            shutil.rmtree(old, ignore_errors=True)
+
+    def put_aside(self, path: Path, reason: str) -> None:
+        """Rename a file that cannot be read, so that a new one can take its place."""
+        aside = path.with_name(f"{path.name}.damaged-{int(time.time())}")
+        path.rename(aside)
+        self.set_aside.append((aside, reason))
+
+
+def _link(path: Path, target: str) -> None:
+    """Make a link lead somewhere, at once and without a moment in which there is none."""
+    made = path.with_name(f".{path.name}.new")
+    with contextlib.suppress(FileNotFoundError):
+        made.unlink()
+    made.symlink_to(target)
+    made.replace(path)
+
+
+def _sync(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
