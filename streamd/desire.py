@@ -22,6 +22,7 @@ from streamd.config.models import (
     Transcode,
     TranscodeVideo,
 )
+from streamd.desire_certificates import certificate_spec, served_paths
 from streamd.desire_recordings import recording_spec, storage_spec
 from streamd.desired import (
     AudioSpec,
@@ -71,8 +72,8 @@ def listen_of(server: Server, engine: EngineName) -> Listen:
     if server.listen is not None:
         return server.listen
     if engine == "srs":
-        return Listen(rtmp=1935, http=8080, srt=10080, webrtc=8000, api=1985)
-    return Listen(rtmp=1935, http=8080, srt=None, webrtc=None, api=1985)
+        return Listen(rtmp=1935, http=8080, https=None, srt=10080, webrtc=8000, api=1985)
+    return Listen(rtmp=1935, http=8080, https=None, srt=None, webrtc=None, api=1985)
 
 
 def desire(config: Config, machine: Machine) -> Desired:
@@ -101,6 +102,10 @@ def desire(config: Config, machine: Machine) -> Desired:
         },
         storages={name: storage_spec(name, storage) for name, storage in config.storages.items()},
         callbacks={name: _callback(name, callback) for name, callback in config.callbacks.items()},
+        certificates={
+            name: certificate_spec(name, certificate)
+            for name, certificate in config.certificates.items()
+        },
     )
 
 
@@ -207,6 +212,10 @@ def _server(
         hooks=config.daemon.hooks,
         apps=tuple(sorted(apps)),
         waiting_apps=tuple(sorted(apps & set(_waiting_apps(config, name)))),
+        https=listen.https,
+        certificate=served_paths(
+            server.certificate if listen.https else None, machine.state_directory
+        ),
     )
 
 

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 from streamd.callbacks.events import Action
+from streamd.certificates.spec import CertificateSpec
 from streamd.config.models import Daemon
 from streamd.playout.spec import PlayoutInput
 from streamd.schedule import DailyWindow
@@ -40,6 +41,8 @@ class ServerSpec:
     hooks: str  # HOST:PORT that the server asks about publishers
     apps: tuple[str, ...]  # for an engine that has to declare them; () for one that need not
     waiting_apps: tuple[str, ...] = ()  # of these, whose players wait for a publisher to come
+    https: int | None = None
+    certificate: tuple[str, str] | None = None  # paths of the chain and the key; with `https`
 
     @property
     def loopback_rtmp(self) -> str:
@@ -257,6 +260,7 @@ class Desired:
     recordings: Mapping[str, RecordingSpec] = field(default_factory=dict)
     storages: Mapping[str, StorageSpec] = field(default_factory=dict)
     callbacks: Mapping[str, CallbackSpec] = field(default_factory=dict)
+    certificates: Mapping[str, CertificateSpec] = field(default_factory=dict)
 
 
 def identity(value: "DataclassInstance") -> str:

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPri
 from cryptography.x509.oid import ExtensionOID, NameOID
 
 from streamd.certificates.record import Installed, Source
+from streamd.certificates.spec import covers
 
 SELF_SIGNED_FOR = timedelta(days=3650)
 _CLOCKS_DIFFER = timedelta(days=1)
@@ -193,13 +194,6 @@ def doubts(fullchain: str, domains: Sequence[str], now: float) -> list[str]:
             "of its authority"
         )
     return told
-
-
-def covers(domains: Sequence[str], name: str) -> bool:
-    """Tell whether a certificate for these domains is good for a name (RFC 6125, 6.4.3)."""
-    lower = {each.lower() for each in domains}
-    wild = f"*.{name.partition('.')[2]}"
-    return name.lower() in lower or wild.lower() in lower
 
 
 def _certificates(text: str) -> list[x509.Certificate]:

@@ -3,11 +3,13 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 DNS_PORT = 53
+
+FULLCHAIN, KEY = "fullchain.pem", "privkey.pem"
 
 WELL_KNOWN = ".well-known/acme-challenge"
 """Where an authority asks for an answer (RFC 8555, 8.3)."""
@@ -173,3 +175,15 @@ def wanted_identity(spec: CertificateSpec) -> str:
         return ""
     parts = [sorted(spec.domains), spec.acme.directory, spec.acme.profile]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+
+def covers(domains: Sequence[str], name: str) -> bool:
+    """Tell whether a certificate for these domains is good for a name (RFC 6125, 6.4.3)."""
+    lower = {each.lower() for each in domains}
+    wild = f"*.{name.partition('.')[2]}"
+    return name.lower() in lower or wild.lower() in lower
+
+
+def certificate_paths(directory: str, name: str) -> tuple[str, str]:
+    """Return where the chain and the key of a certificate are, whatever they are."""
+    return f"{directory}/{name}/{FULLCHAIN}", f"{directory}/{name}/{KEY}"

@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Protocol
 
 from streamd.certificates.record import Installed, Record, from_json, to_json
+from streamd.certificates.spec import FULLCHAIN, KEY, certificate_paths
 from streamd.state import write_private
 
-FULLCHAIN, KEY = "fullchain.pem", "privkey.pem"
 _CURRENT, _VERSIONS, _RECORD = "current", "versions", "record.json"
 _OWN = ".authorities"
 _KEPT_VERSIONS = 2
@@ -37,11 +37,6 @@ class _PemPair(Protocol):
     def fullchain(self) -> str: ...
     @property
     def key(self) -> str: ...
-
-
-def certificate_paths(directory: str, name: str) -> tuple[str, str]:
-    """Return where the chain and the key of a certificate are, whatever they are."""
-    return f"{directory}/{name}/{FULLCHAIN}", f"{directory}/{name}/{KEY}"
 
 
 class Store:

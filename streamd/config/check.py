@@ -7,6 +7,7 @@ from datetime import datetime
 from streamd import names
 from streamd.config.addresses import has_blank
 from streamd.config.check_callbacks import check_callbacks
+from streamd.config.check_certificates import check_certificates
 from streamd.config.check_recordings import check_recordings
 from streamd.config.check_servers import check_servers
 from streamd.config.check_sources import check_sources, source_feeds
@@ -50,6 +51,7 @@ def check(
         *check_transcodes(config, source, known),
         *check_targets(config, source, known, own, feeds),
         *check_recordings(config, source, suggestions, known, engines),
+        *check_certificates(config, source, suggestions),
         *check_callbacks(config, source),
     ]
 

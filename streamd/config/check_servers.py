@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from streamd.config.addresses import is_loopback, progress_address, split_address
+from streamd.config.certificate_models import listen_challenge
 from streamd.config.data_path import DataPath
 from streamd.config.fields import write_duration
 from streamd.config.models import Config, Server
@@ -18,6 +19,7 @@ _LOOPBACK = "127.0.0.1"
 _LISTENERS: Mapping[str, tuple[str, str]] = {
     "rtmp": ("TCP", _EVERY_ADDRESS),
     "http": ("TCP", _EVERY_ADDRESS),
+    "https": ("TCP", _EVERY_ADDRESS),
     "srt": ("UDP", _EVERY_ADDRESS),
     "webrtc": ("UDP", _EVERY_ADDRESS),
     "api": ("TCP", _LOOPBACK),
@@ -77,6 +79,7 @@ def _listeners(config: Config, engines: Mapping[str, EngineName | None]) -> Iter
     yield _Listener(("daemon", "hooks"), "TCP", _numeric(host), port)
     host, port = split_address(progress_address(config.daemon.hooks))
     yield _Listener(("daemon", "hooks"), "UDP", _numeric(host), port)
+    yield from _challenges(config)
     for name, server in config.servers.items():
         # Not knowing the engine, count the ports that both open.
         listen = listen_of(server, engines[name] or "nginx-rtmp")
@@ -84,6 +87,18 @@ def _listeners(config: Config, engines: Mapping[str, EngineName | None]) -> Iter
             number: int | None = getattr(listen, kind)
             if number is not None:
                 yield _Listener(("servers", name, "listen", kind), protocol, host, number)
+
+
+def _challenges(config: Config) -> Iterator[_Listener]:
+    """Yield where authorities are answered; several certificates may share one address."""
+    seen = set()
+    for name, certificate in config.certificates.items():
+        listen = None if certificate.acme is None else listen_challenge(certificate.acme)
+        if listen is not None and listen not in seen:
+            seen.add(listen)
+            host, port = split_address(listen)
+            path = ("certificates", name, "acme", "challenge", "listen")
+            yield _Listener(path, "TCP", _numeric(host), port)
 
 
 def _numeric(host: str) -> str:
@@ -119,6 +134,10 @@ def _listen(
     if server.listen.rtmp is None:
         yield source.error(
             path, "names no `rtmp` port, which every server needs; add for example `rtmp: 1935`"
+        )
+    if server.listen.https is not None and server.listen.http is None:
+        yield source.error(
+            (*path, "https"), "needs `http` too, which it serves the same as; add `http: 8080`"
         )
     if server.listen.webrtc is not None and server.listen.http is None:
         yield source.error(

@@ -40,6 +40,11 @@ _TIME_OF_DAY = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?", re.ASCII)
 _PERCENTAGE = re.compile(r"(\d{1,3}(?:\.\d{1,9})?)\s*%", re.ASCII)
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _OPTION = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_DNS_NAME = re.compile(rf"(?:{_LABEL}\.)*{_LABEL}\.?", re.IGNORECASE)
+_DOMAIN = re.compile(rf"(?:\*\.)?(?:{_LABEL}\.)+{_LABEL}", re.IGNORECASE)
+_EMAIL = re.compile(r"[^@\s\x00-\x1f]{1,64}@(?:[A-Za-z0-9-]{1,63}\.)+[A-Za-z0-9-]{1,63}")
+_LONGEST_DOMAIN = 253
 _HOST = re.compile(r"[A-Za-z0-9._-]+|\[?[0-9A-Fa-f:.]+\]?")
 
 STORAGE_SCHEMES = ("s3", "cos", "oss", "obs", "gcs", "azblob", "b2", "webdav", "fs")
@@ -186,6 +191,36 @@ def _http_address(value: str) -> str:
     return value
 
 
+def _authority_address(value: str) -> str:
+    if not re.fullmatch(r"https://[A-Za-z0-9._:\[\]-]+(?:/[!-~]*)?", value):
+        raise ValueError(
+            "is no authority; write letsencrypt, letsencrypt-staging, zerossl, or the address of "
+            "an ACME directory, as https://HOST/directory"
+        )
+    return value
+
+
+def _dns_name(value: str) -> str:
+    if len(value) > _LONGEST_DOMAIN or not _DNS_NAME.fullmatch(value):
+        raise ValueError("is not a name in the DNS; use letters, digits, - and dots")
+    return value.rstrip(".").lower()
+
+
+def _domain(value: str) -> str:
+    if len(value) > _LONGEST_DOMAIN or not _DOMAIN.fullmatch(value):
+        advice = "write a whole name, as live.example.com"
+        if not value.isascii():
+            advice = "write it as the DNS has it, as xn--... (`idn2 NAME`)"
+        raise ValueError(f"is not a domain; {advice}")
+    return value.lower()
+
+
+def _email(value: str) -> str:
+    if not _EMAIL.fullmatch(value):
+        raise ValueError("is not an e-mail address; write for example ops@example.com")
+    return value
+
+
 def _storage(value: str) -> str:
     scheme, separator, place = value.partition("://")
     if not separator or scheme not in STORAGE_SCHEMES or not place:
@@ -259,6 +294,10 @@ Name = Annotated[str, InWords("name", private=True), AfterValidator(_name)]
 OptionName = Annotated[str, InWords("option", private=True), AfterValidator(_option)]
 OptionValue = Annotated[str | SecretStr, InWords("text", private=True)]
 HttpAddress = Annotated[str, InWords("web address"), AfterValidator(_http_address)]
+AuthorityAddress = Annotated[str, InWords("web address"), AfterValidator(_authority_address)]
+DnsName = Annotated[str, InWords("name in the DNS"), AfterValidator(_dns_name)]
+Domain = Annotated[str, InWords("domain"), AfterValidator(_domain)]
+Email = Annotated[str, InWords("e-mail address"), AfterValidator(_email)]
 Host = Annotated[str, InWords("host name or IP address"), AfterValidator(_host)]
 Duration = Annotated[
     timedelta,

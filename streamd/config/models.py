@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import Field
 
 from streamd.callbacks.events import Action
+from streamd.config.certificate_models import Certificate
 from streamd.config.fields import (
     AbsolutePath,
     Address,
@@ -40,6 +41,9 @@ class Daemon(Model):
 
     status: Address = Field(
         "127.0.0.1:2022", description="Where the read-only status endpoint listens."
+    )
+    status_certificate: Name | None = Field(
+        None, description="Serve the status endpoint over HTTPS, with this certificate."
     )
     status_token: Secret | None = Field(
         None,
@@ -71,6 +75,10 @@ class Listen(Model):
 
     rtmp: Port | None = Field(None, description="RTMP: publish and play.")
     http: Port | None = Field(None, description="HLS; on SRS also HTTP-FLV, WHIP and WHEP.")
+    https: Port | None = Field(
+        None,
+        description="The same as `http`, over HTTPS; needs `http` and the server's `certificate`.",
+    )
     srt: Port | None = Field(None, description="SRT (UDP): publish and play. SRS only.")
     webrtc: Port | None = Field(None, description="WebRTC media (UDP). SRS only, needs `http`.")
     api: Port = Field(1985, description="The server's own API, on loopback, for streamd alone.")
@@ -100,6 +108,9 @@ class Server(Model):
     listen: Listen | None = Field(
         None,
         description="Its ports. Absent: every port the engine has, at its usual number.",
+    )
+    certificate: Name | None = Field(
+        None, description="The certificate that `listen.https` is served with."
     )
     webrtc_candidate: Host | None = Field(
         None, description="The address that WebRTC peers reach this machine at."
@@ -341,6 +352,9 @@ class Config(Model):
     storages: dict[Name, Storage] = Field(
         default_factory=dict, description="Places elsewhere that recordings are uploaded to."
     )
+    certificates: dict[Name, Certificate] = Field(
+        default_factory=dict, description="Certificates for HTTPS, obtained or of your own."
+    )
     callbacks: dict[Name, Callback] = Field(
         default_factory=dict, description="Servers of yours that are told what happens."
     )
@@ -354,6 +368,7 @@ NAMED_SECTIONS = (
     "transcodes",
     "recordings",
     "storages",
+    "certificates",
     "callbacks",
 )
 """The sections whose objects have names, so that several files can share them."""

@@ -1,0 +1,74 @@
+"""From the certificates of the file to what shall exist. Pure."""
+
+from pathlib import Path
+
+from streamd.certificates.spec import (
+    AcmeSpec,
+    Binding,
+    CertificateSpec,
+    Challenge,
+    DnsChallenge,
+    ListenChallenge,
+    WebrootChallenge,
+    certificate_paths,
+)
+from streamd.config.addresses import split_address
+from streamd.config.certificate_models import (
+    AUTHORITIES,
+    EVERY_ADDRESS_80,
+    Acme,
+    Certificate,
+)
+from streamd.config.certificate_models import Challenge as ChallengeFields
+
+
+def certificates_directory(state_directory: Path | None) -> str:
+    """Return where certificates are kept; `state_directory` is None in a check without one."""
+    return str(Path(state_directory or "/", "certificates"))
+
+
+def served_paths(name: str | None, state_directory: Path | None) -> tuple[str, str] | None:
+    """Return the paths of a certificate's chain and key; None for no certificate."""
+    if name is None:
+        return None
+    return certificate_paths(certificates_directory(state_directory), name)
+
+
+def certificate_spec(name: str, certificate: Certificate) -> CertificateSpec:
+    """Fill in every default of a certificate."""
+    own, key = certificate.certificate_file, certificate.key_file
+    return CertificateSpec(
+        name,
+        certificate.domains,
+        acme=None if certificate.acme is None else _acme(certificate.acme),
+        certificate_file=None if own is None else str(own),
+        key_file=None if key is None else str(key),
+    )
+
+
+def _acme(acme: Acme) -> AcmeSpec:
+    eab = acme.eab
+    return AcmeSpec(
+        AUTHORITIES.get(acme.directory, acme.directory),
+        _challenge(acme.challenge),
+        email=acme.email,
+        ca_file=None if acme.ca_file is None else str(acme.ca_file),
+        profile=acme.profile,
+        binding=None if eab is None else Binding(eab.kid, eab.hmac_key.get_secret_value()),
+    )
+
+
+def _challenge(challenge: ChallengeFields) -> Challenge:
+    dns = challenge.rfc2136
+    if dns is not None:
+        return DnsChallenge(
+            dns.server,
+            dns.key,
+            dns.secret.get_secret_value(),
+            dns.algorithm,
+            dns.zone,
+            dns.wait.total_seconds(),
+        )
+    if challenge.webroot is not None:
+        return WebrootChallenge(str(challenge.webroot))
+    return ListenChallenge(*split_address(challenge.listen or EVERY_ADDRESS_80))
