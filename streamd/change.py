@@ -79,6 +79,7 @@ _FIELD_NAMES = {
     "hls_window_s": "hls.window",
     "rtmp": "listen.rtmp",
     "http": "listen.http",
+    "https": "listen.https",
     "srt": "listen.srt",
     "webrtc": "listen.webrtc",
     "api": "listen.api",

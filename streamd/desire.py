@@ -103,7 +103,7 @@ def desire(config: Config, machine: Machine) -> Desired:
         storages={name: storage_spec(name, storage) for name, storage in config.storages.items()},
         callbacks={name: _callback(name, callback) for name, callback in config.callbacks.items()},
         certificates={
-            name: certificate_spec(name, certificate)
+            name: certificate_spec(name, certificate, servers.values())
             for name, certificate in config.certificates.items()
         },
     )

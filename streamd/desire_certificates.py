@@ -1,5 +1,6 @@
 """From the certificates of the file to what shall exist. Pure."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from streamd.certificates.spec import (
@@ -20,6 +21,7 @@ from streamd.config.certificate_models import (
     Certificate,
 )
 from streamd.config.certificate_models import Challenge as ChallengeFields
+from streamd.desired import ServerSpec
 
 
 def certificates_directory(state_directory: Path | None) -> str:
@@ -34,8 +36,21 @@ def served_paths(name: str | None, state_directory: Path | None) -> tuple[str, s
     return certificate_paths(certificates_directory(state_directory), name)
 
 
-def certificate_spec(name: str, certificate: Certificate) -> CertificateSpec:
-    """Fill in every default of a certificate."""
+def certificate_spec(
+    name: str, certificate: Certificate, servers: Iterable[ServerSpec]
+) -> CertificateSpec:
+    """Fill in every default of a certificate.
+
+    Args:
+        name: of it.
+        certificate: as the file has it.
+        servers: which may serve it.
+    """
+    served = {
+        server.engine
+        for server in servers
+        if server.certificate is not None and Path(server.certificate[0]).parent.name == name
+    }
     own, key = certificate.certificate_file, certificate.key_file
     return CertificateSpec(
         name,
@@ -43,6 +58,8 @@ def certificate_spec(name: str, certificate: Certificate) -> CertificateSpec:
         acme=None if certificate.acme is None else _acme(certificate.acme),
         certificate_file=None if own is None else str(own),
         key_file=None if key is None else str(key),
+        # SRS 6 reads keys with SSL_use_RSAPrivateKey_file (srs_app_conn.cpp).
+        key_kind="rsa" if "srs" in served else "ecdsa",
     )
 
 

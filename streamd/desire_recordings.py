@@ -25,8 +25,9 @@ def recording_spec(
     server = _serving(servers) if recording.serve else None
     url_base = recording.url or ""
     if not url_base and server is not None:
-        place = join_address(server.host.strip("[]"), server.http or 0)
-        url_base = f"http://{place}/{SERVED_UNDER}/{name}"
+        scheme, port = ("https", server.https) if server.https else ("http", server.http)
+        place = join_address(server.host.strip("[]"), port or 0)
+        url_base = f"{scheme}://{place}/{SERVED_UNDER}/{name}"
     directory = recording.directory or Path(state_directory or "/", "recordings")
     return RecordingSpec(
         name,

@@ -209,7 +209,7 @@ class Servers:
 
 def _ports(specs: Iterable[ServerSpec]) -> Iterator[int]:
     for spec in specs:
-        for port in (spec.rtmp, spec.http, spec.srt, spec.webrtc, spec.api):
+        for port in (spec.rtmp, spec.http, spec.https, spec.srt, spec.webrtc, spec.api):
             if port is not None:
                 yield port
 

@@ -14,7 +14,7 @@ from streamd.errors import StreamdError
 
 Protocol = Literal["rtmp", "srt", "whip", "whep", "http-flv", "hls"]
 
-_USUAL_PORT = {"rtmp": 1935, "http": 80}
+_USUAL_PORT = {"rtmp": 1935, "http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +155,7 @@ class _Addresses:
             base = self._base("rtmp", server.rtmp)
             yield self._url("play", "rtmp", f"{base}/{self._app}/{name}", key, in_name=bool(key))
         if server.http:
-            place = f"{self._base('http', server.http)}/{self._app}/{name}"
+            place = f"{self._web()}/{self._app}/{name}"
             if server.engine == "srs":
                 yield self._url("play", "http-flv", f"{place}.flv", key, in_name=bool(key))
             yield self._url("play", "hls", f"{place}.m3u8", key, in_name=bool(key))
@@ -192,6 +192,12 @@ class _Addresses:
     def _base(self, scheme: str, port: int | None) -> str:
         return f"{scheme}://{self._host}" + ("" if port == _USUAL_PORT[scheme] else f":{port}")
 
+    def _web(self) -> str:
+        server = self._server
+        if server.https:
+            return self._base("https", server.https)
+        return self._base("http", server.http)
+
     def _has_srt(self) -> bool:
         # In a stream id a comma ends a field, and FFmpeg makes a plus a space.
         return self._server.srt is not None and not set(self._stream) & set(",+")
@@ -205,8 +211,7 @@ class _Addresses:
     def _rtc(self, kind: str, key: str | None) -> str:
         secret = f"&secret={self._secret(key)}" if key else ""
         app, name = quote(self._app, safe=""), quote(self._name, safe="")
-        base = self._base("http", self._server.http)
-        return f"{base}/rtc/v1/{kind}/?app={app}&stream={name}{secret}"
+        return f"{self._web()}/rtc/v1/{kind}/?app={app}&stream={name}{secret}"
 
 
 def urls_json(found: Iterable[Url]) -> list[dict[str, object]]:

@@ -21,6 +21,7 @@ from streamd.certificates.hosts import own_addresses, resolve
 from streamd.certificates.spec import (
     WELL_KNOWN,
     AcmeSpec,
+    CertificateSpec,
     DnsChallenge,
     ListenChallenge,
     OrderSpec,
@@ -65,7 +66,7 @@ def _ask(order: OrderSpec, acme: AcmeSpec, store: Store) -> dict[str, Any]:
 def _obtain(order: OrderSpec, acme: AcmeSpec, store: Store) -> dict[str, Any]:
     """Obtain a certificate for the key that is there already, and install it."""
     wanted = order.certificate
-    key = _present_key(store, wanted.name)
+    key = _present_key(store, wanted)
     request = pem.signing_request(key, wanted.domains)
     answers = _answers(acme, store)
     chain = Authority(acme, store).obtain(request, answers)
@@ -92,18 +93,20 @@ def _obtain(order: OrderSpec, acme: AcmeSpec, store: Store) -> dict[str, Any]:
     return {"serial": present.serial}
 
 
-def _present_key(store: Store, name: str) -> str:
+def _present_key(store: Store, wanted: CertificateSpec) -> str:
     """Return the key that is served, or a new one where that cannot be certified.
 
     It is kept, so that whoever reads chain and key while they are replaced has two that match.
     """
-    present, installed = store.pair(name), store.record(name).installed
-    if present is None or installed is None or installed.source == "own":
-        return pem.make_key()
+    present, installed = store.pair(wanted.name), store.record(wanted.name).installed
     try:
-        return pem.checked_pair(*present).key
+        if present is not None and installed is not None and installed.source != "own":
+            key = pem.checked_pair(*present).key
+            if pem.kind_of(key) == wanted.key_kind:
+                return key
     except pem.PairError:
-        return pem.make_key()
+        pass
+    return pem.make_key(wanted.key_kind)
 
 
 def _answers(acme: AcmeSpec, store: Store) -> Answers:

@@ -19,9 +19,15 @@ def read_pair(spec: CertificateSpec) -> pem.Pair:
     assert spec.key_file is not None  # noqa: S101 - likewise
     chain, key = _text(spec.certificate_file), _text(spec.key_file)
     try:
-        return pem.checked_pair(chain, key)
+        pair = pem.checked_pair(chain, key)
     except pem.PairError as error:
         raise pem.PairError(f"{spec.certificate_file}: {error}") from error
+    if spec.key_kind == "rsa" and pem.kind_of(pair.key) != "rsa":
+        raise pem.PairError(
+            f"{spec.key_file}: SRS, which serves this certificate, takes RSA keys only; get one "
+            "for an RSA key of 2048 bits or more"
+        )
+    return pair
 
 
 def doubts(spec: CertificateSpec, pair: pem.Pair) -> list[str]:

@@ -20,11 +20,11 @@ from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPri
 from cryptography.x509.oid import ExtensionOID, NameOID
 
 from streamd.certificates.record import Installed, Source
-from streamd.certificates.spec import covers
+from streamd.certificates.spec import KeyKind, covers
 
 SELF_SIGNED_FOR = timedelta(days=3650)
 _CLOCKS_DIFFER = timedelta(days=1)
-_LEAST_RSA_BITS = 2048
+_LEAST_RSA_BITS, _RSA_EXPONENT = 2048, 65537
 _LONGEST_COMMON_NAME = 64  # RFC 5280, A.1: ub-common-name
 
 _BLOCK = re.compile(
@@ -105,9 +105,16 @@ def installed(pair: Pair, source: Source, wanted: str = "") -> Installed:
     )
 
 
-def make_key() -> str:
-    """Return a new key, ECDSA over P-256, which every player and authority takes."""
+def make_key(kind: KeyKind) -> str:
+    """Return a new key."""
+    if kind == "rsa":
+        return _key_pem(rsa.generate_private_key(_RSA_EXPONENT, _LEAST_RSA_BITS))
     return _key_pem(ec.generate_private_key(ec.SECP256R1()))
+
+
+def kind_of(key: str) -> KeyKind:
+    """Return what a key is. Raises PairError where it is none."""
+    return "rsa" if isinstance(_load_key(key), rsa.RSAPrivateKey) else "ecdsa"
 
 
 def self_signed(key: str, domains: Sequence[str], now: float) -> Pair:

@@ -49,8 +49,11 @@ def _repaired(store: Store, spec: CertificateSpec) -> Record:
         pair = None if present is None else pem.checked_pair(*present)
     except pem.PairError:
         pair = None
+    if pair is not None and _is_ours(record) and pem.kind_of(pair.key) != spec.key_kind:
+        pair = None  # somebody serves it now who takes other keys
     if pair is None:
-        made = pem.self_signed(pem.make_key(), spec.domains or (_NO_NAME,), time.time())
+        key = pem.make_key(spec.key_kind)
+        made = pem.self_signed(key, spec.domains or (_NO_NAME,), time.time())
         store.install(spec.name, made, pem.installed(made, "self-signed"), record)
         return store.record(spec.name)
     if record.installed is not None:
@@ -61,6 +64,11 @@ def _repaired(store: Store, spec: CertificateSpec) -> Record:
     known = replace(record, installed=found)
     store.write_record(spec.name, known)
     return known
+
+
+def _is_ours(record: Record) -> bool:
+    """Tell whether nobody vouches for what is served, so that nothing is lost with it."""
+    return record.installed is None or record.installed.source == "self-signed"
 
 
 def _with_own(

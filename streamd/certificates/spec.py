@@ -57,6 +57,9 @@ class DnsChallenge:
 Challenge = ListenChallenge | WebrootChallenge | DnsChallenge
 ChallengeKind = Literal["listen", "webroot", "dns"]
 
+KeyKind = Literal["ecdsa", "rsa"]
+"""What a key is made as: ECDSA over P-256, or RSA of 2048 bits for whom that is too new."""
+
 _CHALLENGES: Mapping[ChallengeKind, type[Challenge]] = {
     "listen": ListenChallenge,
     "webroot": WebrootChallenge,
@@ -107,6 +110,7 @@ class CertificateSpec:
         domains: that it is for; of own files they may be empty: whatever is in it.
         acme: None for own files.
         certificate_file, key_file: absolute paths of PEM files; None with `acme`.
+        key_kind: what keys all who serve it can take.
     """
 
     name: str
@@ -114,6 +118,7 @@ class CertificateSpec:
     acme: AcmeSpec | None = None
     certificate_file: str | None = None
     key_file: str | None = None
+    key_kind: KeyKind = "ecdsa"
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,10 +175,10 @@ def order_from_json(text: str) -> OrderSpec:
 
 
 def wanted_identity(spec: CertificateSpec) -> str:
-    """Digest what another certificate has to be ordered for: names, authority and profile."""
+    """Digest what another certificate has to be ordered for: names, authority, profile, key."""
     if spec.acme is None:
         return ""
-    parts = [sorted(spec.domains), spec.acme.directory, spec.acme.profile]
+    parts = [sorted(spec.domains), spec.acme.directory, spec.acme.profile, spec.key_kind]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 

@@ -139,7 +139,7 @@ class OpenPort:
 
     field: str
     number: int
-    speaks: Literal["rtmp", "http", "udp"]
+    speaks: Literal["rtmp", "http", "https", "udp"]
     host: str = "0.0.0.0"  # noqa: S104 - media servers serve everybody
 
 

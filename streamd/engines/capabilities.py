@@ -6,20 +6,21 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from streamd.desired import EngineName
 
-Capability = Literal["rtmp", "hls", "http-flv", "srt", "webrtc"]
+Capability = Literal["rtmp", "hls", "https", "http-flv", "srt", "webrtc"]
 
 TITLES: Mapping[Capability, str] = {
     "rtmp": "RTMP",
     "hls": "HLS",
+    "https": "HTTPS",
     "http-flv": "HTTP-FLV",
     "srt": "SRT",
     "webrtc": "WebRTC",
 }
-"""What operators call them. `rtmp`, `srt` and `webrtc` are the fields of `listen` too."""
+"""What operators call them. `rtmp`, `https`, `srt` and `webrtc` are the fields of `listen` too."""
 
 CAPABILITIES: "Mapping[EngineName, frozenset[Capability]]" = {
     "srs": frozenset(TITLES),
-    "nginx-rtmp": frozenset({"rtmp", "hls"}),
+    "nginx-rtmp": frozenset({"rtmp", "hls", "https"}),
 }
 
 

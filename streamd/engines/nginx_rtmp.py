@@ -151,6 +151,8 @@ class NginxRtmpEngine(LocalServer):
             opened.append(OpenPort("rtmp", spec.rtmp, "rtmp"))
         if spec.http:
             opened.append(OpenPort("http", spec.http, "http"))
+        if spec.https:
+            opened.append(OpenPort("https", spec.https, "https"))
         return opened
 
     def _check_argv(self, config: Path) -> tuple[str, ...]:

@@ -140,12 +140,34 @@ def _http(spec: ServerSpec, directory: Path, secrets: ServerSecrets) -> tuple[st
     )
 
 
+def _tls(spec: ServerSpec) -> tuple[str, ...]:
+    """Serve HTTPS with whatever certificate is there when a client comes.
+
+    nginx reads a certificate whose name holds a variable at each handshake (1.15.9), and one whose
+    name holds none at its start alone.
+    """
+    if not spec.https or spec.certificate is None:
+        return ()
+    chain, key = (quoted(path, "the state directory") for path in spec.certificate)
+    return (
+        f"    map $https $streamd_chain {{ default {chain}; }}",
+        f"    map $https $streamd_key {{ default {key}; }}",
+        "    ssl_certificate $streamd_chain;",
+        "    ssl_certificate_key $streamd_key;",
+        "    ssl_protocols TLSv1.2 TLSv1.3;",
+        # Without tickets: a resumed session would be served without another look.
+        "    ssl_session_tickets off;",
+    )
+
+
 def _public(spec: ServerSpec, directory: Path) -> tuple[str, ...]:
     if not spec.http:
         return ()
     return (
+        *_tls(spec),
         "    server {",
         f"        listen {spec.http};",
+        *((f"        listen {spec.https} ssl;",) if spec.https and spec.certificate else ()),
         f"        root {quoted(directory / 'www', 'the state directory')};",
         "        types { }",
         r"        location ~ \.m3u8$ {",

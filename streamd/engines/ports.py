@@ -3,8 +3,10 @@
 import asyncio
 import errno
 import socket
+import ssl
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -138,15 +140,25 @@ def _has_one(process: Path, inodes: set[str]) -> bool:
         return False
 
 
+@cache
+def _unverified() -> ssl.SSLContext:
+    """Return a context that takes every certificate: what is asked is whether it is served."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
 async def is_served(port: OpenPort) -> bool:
     """Tell whether somebody answers at a port of this machine within 2 s."""
     if port.speaks == "udp":
         return await asyncio.to_thread(is_bound_udp, port.number)
     hello, answer = (_RTMP_HELLO, b"\x03") if port.speaks == "rtmp" else (_HTTP_HELLO, b"HTTP/")
+    tls = _unverified() if port.speaks == "https" else None
     host = "127.0.0.1" if port.host == "0.0.0.0" else port.host  # noqa: S104 - compared only
     try:
         async with asyncio.timeout(PROBE_TIMEOUT_S):
-            reader, writer = await asyncio.open_connection(host, port.number)
+            reader, writer = await asyncio.open_connection(host, port.number, ssl=tls)
             try:
                 writer.write(hello)
                 return await reader.readexactly(len(answer)) == answer

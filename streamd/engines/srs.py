@@ -175,6 +175,8 @@ class SrsEngine(LocalServer):
             opened.append(OpenPort("rtmp", spec.rtmp, "rtmp"))
         if spec.http:
             opened.append(OpenPort("http", spec.http, "http"))
+        if spec.https:
+            opened.append(OpenPort("https", spec.https, "https"))
         if spec.srt:
             opened.append(OpenPort("srt", spec.srt, "udp"))
         if spec.webrtc:

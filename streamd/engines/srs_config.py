@@ -122,6 +122,8 @@ def _api(spec: ServerSpec, secrets: ServerSecrets) -> tuple[str, ...]:
         f"        username {API_USER};",
         f"        password {quoted(secrets.api_password, 'the API password')};",
         "    }",
+        # Which shares the listener as well, so that WHIP and WHEP come by HTTPS.
+        *(_https(spec) if port == spec.http else ()),
         "}",
     )
 
@@ -130,7 +132,29 @@ def _http(spec: ServerSpec, directory: Path) -> tuple[str, ...]:
     if not spec.http:
         return ()
     root = quoted(directory / "www", "the state directory")
-    return ("http_server {", "    enabled on;", f"    listen {spec.http};", f"    dir {root};", "}")
+    return (
+        "http_server {",
+        "    enabled on;",
+        f"    listen {spec.http};",
+        f"    dir {root};",
+        *_https(spec),
+        "}",
+    )
+
+
+def _https(spec: ServerSpec) -> tuple[str, ...]:
+    if not spec.https or spec.certificate is None:
+        return ()
+    chain, key = spec.certificate
+    return (
+        "    https {",
+        "        enabled on;",
+        f"        listen {spec.https};",
+        # Read for each connection, so that another certificate needs no reload.
+        f"        cert {quoted(chain, 'the state directory')};",
+        f"        key {quoted(key, 'the state directory')};",
+        "    }",
+    )
 
 
 def _srt(spec: ServerSpec) -> tuple[str, ...]:
