@@ -17,6 +17,7 @@ Kind = Literal[
     "transcode",
     "recording",
     "storage",
+    "certificate",
     "callback",
 ]
 Action = Literal["create", "update", "restart", "remove"]
@@ -80,6 +81,7 @@ _FIELD_NAMES = {
     "rtmp": "listen.rtmp",
     "http": "listen.http",
     "https": "listen.https",
+    "key_kind": "kind of its key",
     "srt": "listen.srt",
     "webrtc": "listen.webrtc",
     "api": "listen.api",

@@ -60,6 +60,7 @@ def changes(
         *transcode_changes(old, new, observed, jobs),
         *recording_changes(old, new, observed, jobs),
         *storage_changes(old, new),
+        *_certificate_changes(old, new),
         *_callback_changes(old, new),
     )
 
@@ -133,6 +134,14 @@ def _key_changes(
         kicked = frozenset(stream for stream, key in put_off.items() if key == name)
         found.append(change_of("key", name, before, after, lost(observed, kicked, jobs)))
     return found
+
+
+def _certificate_changes(old: Desired, new: Desired) -> list[Change]:
+    """Return the changes of certificates, which touch nobody: servers read them for each client."""
+    return [
+        change_of("certificate", name, before, after, Touched())
+        for name, before, after in pairs(old.certificates, new.certificates)
+    ]
 
 
 def _callback_changes(old: Desired, new: Desired) -> list[Change]:

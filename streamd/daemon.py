@@ -17,6 +17,7 @@ from streamd.auth.decide import AuthIndex, Decision, decide_publish
 from streamd.auth.hooks_api import HookServer
 from streamd.auth.sessions import Sessions
 from streamd.callbacks.service import Callbacks
+from streamd.certificates.keeper import Certificates
 from streamd.config.watch import ConfigWatcher
 from streamd.configuration import Accepted, Configuration
 from streamd.control_api import ControlServer, changes_json
@@ -101,6 +102,7 @@ class Daemon:
             self._reconciler,
             self._accept,
         )
+        self._certificates = Certificates(self._state.certificates_directory, settings.outbox)
         self._callbacks = Callbacks(
             settings.outbox,
             platform.node(),
@@ -184,6 +186,7 @@ class Daemon:
                     "memory": self._keep_memory,
                     "archives": self._reconciler.archives.run,
                     "callbacks": self._callbacks.run_sender,
+                    "certificates": self._certificates.run,
                     "telling": self._tell,
                 }.items()
             ]
@@ -214,6 +217,7 @@ class Daemon:
         await self._listeners.close()
         await self._reconciler.close()
         await self._callbacks.close()
+        await self._certificates.close()
         await self._servers.close()
         if self._stop.is_set() and self._settings.stops_media and not self._is_external:
             await self._supervisord.shutdown()
@@ -225,7 +229,10 @@ class Daemon:
 
     async def _accept(self, accepted: Accepted) -> None:
         """Move listening sockets, secrets and watches to a configuration before it is applied."""
-        await self._listeners.move(accepted.desired.daemon)
+        # First, so that whatever listens finds files to listen with.
+        await self._certificates.prepare(accepted.desired.certificates)
+        await self._listeners.move(accepted.desired.daemon, self._status_paths(accepted.desired))
+        self._certificates.desire(accepted.desired.certificates, _https_port(accepted.desired))
         secrets = accepted.secrets | self._secrets.texts
         set_secrets(secrets)
         self._servers.redact = tuple(sorted(secrets))
@@ -236,6 +243,10 @@ class Daemon:
         self._auth = AuthIndex(accepted.desired, self._secrets.publish_secret)
         self._callbacks.desire(accepted.desired)
         await self._prepare_recordings(accepted.desired)
+
+    def _status_paths(self, desired: Desired) -> tuple[str, str] | None:
+        name = desired.daemon.status_certificate
+        return None if name is None else self._certificates.paths(name)
 
     async def _prepare_recordings(self, desired: Desired) -> None:
         # A pass that knew nothing of an archive would end its recorders.
@@ -251,6 +262,7 @@ class Daemon:
         self._watcher.watch(*self._configuration.watched)
         async for _ in self._watcher.changes():
             await self._reload()
+            await self._certificates.look()
             self._watcher.watch(*self._configuration.watched)
 
     async def _reload(self, *, asked: bool = False) -> None:
@@ -315,8 +327,14 @@ class Daemon:
         self._callbacks.wake()
 
     def _snapshot(self) -> Snapshot:
-        callbacks = self._callbacks.facts()
-        return gather(self._configuration, self._reconciler, self._hooks, self._memory, callbacks)
+        return gather(
+            self._configuration,
+            self._reconciler,
+            self._hooks,
+            self._memory,
+            self._callbacks.facts(),
+            self._certificates.facts(),
+        )
 
     # Loops
 
@@ -353,6 +371,11 @@ class Daemon:
             self._memory = remember(self._snapshot())
             await asyncio.sleep(MEMORY_S)
             await self._listeners.try_status()
+
+
+def _https_port(desired: Desired) -> int | None:
+    """Return where people who come by HTTP are sent."""
+    return next((server.https for server in desired.servers.values() if server.https), None)
 
 
 async def _keep(name: str, loop: Callable[[], Awaitable[None]]) -> None:

@@ -35,9 +35,12 @@ class Listeners:
         self._on_progress = on_progress
         self._progress: ProgressReceiver | None = None
         self._daemon: Daemon | None = None
+        self._certificate: tuple[str, str] | None = None
 
-    async def move(self, daemon: Daemon) -> None:
+    async def move(self, daemon: Daemon, certificate: tuple[str, str] | None = None) -> None:
         """Listen there, and no more where it listened before.
+
+        `certificate` are the paths of the chain and the key that the status is served with.
 
         The first time an address of the status that cannot be had is only logged, because media
         goes first; `try_status` tries it again.
@@ -45,15 +48,21 @@ class Listeners:
         Raises:
             StreamdError: an address cannot be had; every socket is as it was.
         """
-        before = self._daemon
+        before, served = self._daemon, self._certificate
+        self._certificate = certificate
         progress = self._receiver(daemon)
         try:
             await self._hooks.start(*split_address(daemon.hooks))
             if before is None:
                 await self._try_status(daemon)
-            elif (before.status, before.status_token) != (daemon.status, daemon.status_token):
+            elif (before.status, before.status_token, served) != (
+                daemon.status,
+                daemon.status_token,
+                certificate,
+            ):
                 await self._start_status(daemon)
         except StreamdError:
+            self._certificate = served
             if progress is not self._progress:
                 progress.close()
             if before is not None:
@@ -63,9 +72,13 @@ class Listeners:
         self._take(progress)
 
     async def try_status(self) -> None:
-        """Listen for the status where it should be listened and is not; a failure is logged."""
+        """Listen for the status where it should be listened and is not; a failure is logged.
+
+        Where it is listened over HTTPS, another certificate is taken.
+        """
         if self._daemon is not None and not self._status.port:
             await self._try_status(self._daemon)
+        await self._status.renew_certificate()
 
     async def close(self) -> None:
         """Give every address up."""
@@ -100,4 +113,4 @@ class Listeners:
 
     async def _start_status(self, daemon: Daemon) -> None:
         token = daemon.status_token.get_secret_value() if daemon.status_token else None
-        await self._status.start(daemon.status, token)
+        await self._status.start(daemon.status, token, self._certificate)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import structlog
 
+from streamd.desire_certificates import certificates_directory
 from streamd.engines.base import ServerSecrets
 from streamd.errors import SettingsError
 from streamd.settings import Settings
@@ -112,6 +113,11 @@ class State:
     def archives_directory(self) -> Path:
         """Where the archive of each rule of recordings says how it is; may not exist."""
         return self._settings.runtime_dir / "archive"
+
+    @property
+    def certificates_directory(self) -> Path:
+        """Below which each certificate has its files."""
+        return Path(certificates_directory(self._settings.state_dir))
 
     @property
     def slates_directory(self) -> Path:

@@ -20,8 +20,7 @@ from streamd.certificates.lifetime import ask_again_s
 from streamd.certificates.listener import ChallengeListener
 from streamd.certificates.ordering import Ordered, carry_out
 from streamd.certificates.record import Record
-from streamd.certificates.serving import serve
-from streamd.certificates.spec import CertificateSpec, ListenChallenge, OrderSpec
+from streamd.certificates.spec import CertificateSpec, ListenChallenge, OrderSpec, certificate_paths
 from streamd.certificates.store import Store
 
 log = structlog.get_logger()
@@ -55,11 +54,23 @@ class Certificates:
         self._https_port: int | None = None
         self._wake = asyncio.Event()
 
-    async def desire(self, specs: Mapping[str, CertificateSpec], *, https_port: int | None) -> None:
-        """Take what certificates shall exist from now on.
+    def paths(self, name: str) -> tuple[str, str]:
+        """Return where the chain and the key of a certificate are served from."""
+        return certificate_paths(str(self._store.directory), name)
 
-        When it returns, each has files that can be served. Trouble with a disk is told of in the
-        facts, and changes nothing that is served.
+    async def prepare(self, specs: Mapping[str, CertificateSpec]) -> None:
+        """Make sure that each certificate has files which can be served.
+
+        Trouble with a disk is told of in the facts, and changes nothing that is served.
+
+        Args:
+            specs: by name.
+        """
+        if specs:
+            await asyncio.to_thread(self._look, tuple(specs.values()))
+
+    def desire(self, specs: Mapping[str, CertificateSpec], https_port: int | None) -> None:
+        """Take what certificates shall exist from now on; `prepare` comes first.
 
         Args:
             specs: by name.
@@ -72,8 +83,6 @@ class Certificates:
         for record in (self._records, self._errors):
             for name in record.keys() - specs.keys():
                 del record[name]
-        if specs:
-            await self.look()
         self.wake()
 
     def wake(self) -> None:
@@ -82,9 +91,12 @@ class Certificates:
 
     async def look(self) -> None:
         """Make sure that each certificate has files, and that own files are served as they are."""
-        await asyncio.to_thread(self._look, tuple(self._specs.values()))
+        await self.prepare(self._specs)
 
     def _look(self, specs: Iterable[CertificateSpec]) -> None:
+        # Not before it is needed: `cryptography` takes memory.
+        from streamd.certificates.serving import serve  # noqa: PLC0415
+
         try:
             for opened in self._store.prepare():
                 log.warning("certificates.closed_to_others", path=str(opened))

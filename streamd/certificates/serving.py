@@ -78,11 +78,9 @@ def _with_own(
         pair = own_files.read_pair(spec)
     except pem.PairError as error:
         return record, f"{error}; what was there before is served on"
-    doubts = own_files.doubts(spec, pair)
-    told = "; ".join(doubts) or None
     found = pem.installed(pair, "own")
     if record.installed == found and store.pair(spec.name) == (pair.fullchain, pair.key):
-        return record, told
+        return record, None
     store.install(spec.name, pair, found, record)
     event = on_certificate_renewed(
         str(uuid.uuid5(uuid.NAMESPACE_URL, f"{spec.name}#{found.serial}")),
@@ -92,4 +90,4 @@ def _with_own(
         not_after=found.not_after,
     )
     callbacks.drop(outbox, [event])
-    return store.record(spec.name), told
+    return store.record(spec.name), None

@@ -16,6 +16,7 @@ from streamd.config import shape
 from streamd.config.check import check
 from streamd.config.check_files import check_files
 from streamd.config.check_media import MediaFindings, check_media
+from streamd.config.check_pairs import check_pairs, own_files
 from streamd.config.data_path import DataPath
 from streamd.config.files import ConfigFiles
 from streamd.config.models import NAMED_SECTIONS, Config
@@ -33,8 +34,8 @@ class Loaded:
     Attributes:
         config: the file as types, references resolved, included files merged.
         source: finds the line of a path, for problems that show later.
-        files: everything that was read: the file, included files, secret files. Absolute paths as
-            the configuration names them, links not followed.
+        files: everything that was read: the file, included files, secret files, certificates.
+            Absolute paths as the configuration names them, links not followed.
         directories: what the patterns of `include` looked in; may not exist.
         secrets: values that must not be shown: of every reference, and of every secret field.
         hash: SHA-256 in hex over what the configuration says: equal for files that differ only in
@@ -101,9 +102,12 @@ def _load(
         source = Source(tuple(reading.documents), reading.references.values)
         config, sound = _validate(data, source, reading)
         if sound is not None:
+            files |= own_files(sound)
+        if sound is not None:
             problems += check(sound, source, machine=machine, now=now)
             if machine is not None:
                 problems += check_files(sound, source, machine=machine)
+                problems += check_pairs(sound, source, machine=machine)
                 media = check_media(sound, source, machine=machine)
                 problems += media.problems
     errors = [problem for problem in problems if not problem.warning]

@@ -74,13 +74,15 @@ ffmpeg: /usr/bin/ffmpeg
 daemon:
   status: 0.0.0.0:2022
   status_token: ${cred:status-token}
+  status_certificate: status
   max_stop: 30%
 """,
     "servers": """\
 servers:
   main:
     host: live.example.com
-    listen: {rtmp: 1935, http: 8080, srt: 10080, webrtc: 8000}
+    listen: {rtmp: 1935, http: 8080, https: 8443, srt: 10080, webrtc: 8000}
+    certificate: site
     webrtc_candidate: 203.0.113.5
     hls: {fragment: 2s, window: 20s}
 """,
@@ -147,6 +149,17 @@ storages:
       region: eu-central-1
       access_key_id: ${cred:s3-id}
       secret_access_key: ${cred:s3-secret}
+""",
+    "certificates": """\
+certificates:
+  site:
+    domains: [live.example.com, cdn.example.com]
+    acme: {email: ops@example.com}
+  status:
+    domains: ["*.example.com"]
+    acme:
+      challenge:
+        rfc2136: {server: "ns.example.com:53", key: streamd, secret: "${cred:tsig}"}
 """,
     "callbacks": """\
 callbacks:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from streamd.auth.hooks_api import HookServer
+from streamd.certificates.facts import CertificateFacts
 from streamd.configuration import Configuration
 from streamd.reconcile import Reconciler
 from streamd.status.snapshot import ArchiveFacts, CallbackFacts, Memory, ServerFacts, Snapshot
@@ -18,6 +19,7 @@ def gather(
     hooks: HookServer,
     memory: Memory,
     callbacks: Mapping[str, CallbackFacts],
+    certificates: Mapping[str, CertificateFacts],
 ) -> Snapshot:
     """Return the present moment.
 
@@ -27,6 +29,7 @@ def gather(
         hooks: who was refused.
         memory: of the report before.
         callbacks: what became of the requests to each.
+        certificates: how each is.
     """
     desired = configuration.applied.desired if configuration.applied else None
     now = time.monotonic()
@@ -55,6 +58,7 @@ def gather(
         refused=hooks.refused,
         memory=memory,
         callbacks=callbacks,
+        certificates=certificates,
         archives={
             rule: ArchiveFacts(heard.report, is_silent=heard.is_silent(now))
             for rule, heard in reconciler.archives.heard.items()

@@ -21,6 +21,7 @@ from streamd.status import metrics
 from streamd.status.page import content_security_policy, page
 from streamd.status.report import as_json, reasons, status_of
 from streamd.status.snapshot import Snapshot
+from streamd.status.tls import ServedTls, served_tls
 
 log = structlog.get_logger()
 
@@ -65,6 +66,7 @@ class StatusServer:
         self._snapshot = snapshot
         self._address = ""
         self._token: str | None = None
+        self._tls: ServedTls | None = None
         self._connections: _Connections | None = None
         self._listener: asyncio.Server | None = None
         self._rendering = asyncio.Lock()
@@ -85,34 +87,49 @@ class StatusServer:
         assert isinstance(port, int)  # noqa: S101 - for mypy
         return port
 
-    async def start(self, address: str, token: str | None) -> None:
+    async def start(
+        self, address: str, token: str | None, certificate: tuple[str, str] | None = None
+    ) -> None:
         """Listen there, and no more where it listened before.
 
         Args:
             address: HOST:PORT, an IPv6 host in brackets; port 0 takes a free one.
             token: what a client has to present as bearer token (or as password of Basic
                 authentication), except to `/healthz`; None lets everybody read.
+            certificate: paths of a chain and its key, to serve it over HTTPS; None: over HTTP.
 
         Raises:
             SettingsError: the address cannot be used; it goes on as before.
         """
         if self._connections is None:
             self._connections = _Connections(self._answer)
-        if self._listener is None or address != self._address:
-            self._listener = await self._moved(address, self._connections)
-            log.info("status.listening", address=address, port=self.port)
+        tls = self._tls
+        if certificate != (tls.certificate if tls is not None else None):
+            tls = await asyncio.to_thread(served_tls, certificate)
+        if self._listener is None or address != self._address or tls is not self._tls:
+            self._listener = await self._moved(address, self._connections, tls)
+            scheme = "http" if tls is None else "https"
+            log.info("status.listening", address=address, port=self.port, scheme=scheme)
+        self._tls = tls
         self._address, self._token = address, token
 
-    async def _moved(self, address: str, connections: "_Connections") -> asyncio.Server:
+    async def renew_certificate(self) -> None:
+        """Serve whoever comes from now on with the certificate as it is now."""
+        if self._tls is not None:
+            await asyncio.to_thread(self._tls.renew)
+
+    async def _moved(
+        self, address: str, connections: "_Connections", tls: ServedTls | None
+    ) -> asyncio.Server:
         # The old address may include the new one, as 0.0.0.0:2022 does 127.0.0.1:2022.
         overlaps = self._listener is not None and split_address(address)[1] == self.port
         if overlaps:
             self._stop_listening()
         try:
-            listener = await _listen(address, connections)
+            listener = await _listen(address, connections, tls)
         except SettingsError:
             if overlaps:
-                self._listener = await _listen(self._address, connections)
+                self._listener = await _listen(self._address, connections, self._tls)
             raise
         self._stop_listening()
         return listener
@@ -178,10 +195,11 @@ class StatusServer:
         return web.Response(text="ok\n")
 
     async def _readyz(self, _request: web.BaseRequest) -> web.Response:
-        found = reasons(status_of(self._snapshot()))
+        status = status_of(self._snapshot())
+        found = reasons(status)
+        text = "".join(f"{line}\n" for line in (*found, *status.warnings))
         if not found:
-            return web.Response(text="converged\n")
-        text = "".join(f"{reason}\n" for reason in found)
+            return web.Response(text=f"converged\n{text}")
         return web.Response(text=text, status=HTTPStatus.SERVICE_UNAVAILABLE)
 
     async def _metrics(self, _request: web.BaseRequest) -> web.Response:
@@ -254,11 +272,13 @@ def _presented(authorization: str) -> bytes:
     return b""
 
 
-async def _listen(address: str, connections: _Connections) -> asyncio.Server:
+async def _listen(address: str, connections: _Connections, tls: ServedTls | None) -> asyncio.Server:
     host, port = split_address(address)
     loop = asyncio.get_running_loop()
     try:
-        return await loop.create_server(connections, host, port, reuse_address=True)
+        return await loop.create_server(
+            connections, host, port, reuse_address=True, ssl=None if tls is None else tls.context
+        )
     except OSError as error:
         why = explained(error, OpenPort("status", port, "http", host))
         raise SettingsError(f"daemon.status: {why}") from error

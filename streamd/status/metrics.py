@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector, generate_late
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from streamd.status.metrics_certificates import certificate_metrics
 from streamd.status.metrics_recordings import recording_metrics
 from streamd.status.report import Status, status_of
 from streamd.status.snapshot import Snapshot
@@ -95,6 +96,7 @@ class _SampleCollector(Collector):
         yield from _targets(status)
         yield from _transcodes(status)
         yield from recording_metrics(status)
+        yield from certificate_metrics(status.certificates)
         yield from _callbacks(status)
         yield from _processes(self._taken.pids)
 

@@ -8,6 +8,7 @@ from html import escape
 from importlib import resources
 
 from streamd.status.callbacks import CallbackStatus
+from streamd.status.certificates import CertificateStatus
 from streamd.status.page_parts import (
     Row,
     age,
@@ -91,6 +92,7 @@ def _title(status: Status) -> str:
 def _main(status: Status) -> Iterable[str]:
     now = status.now
     yield _verdict(status)
+    yield from (f'<p class="notice">{escape(text)}</p>' for text in status.warnings)
     yield _config(status)
     yield section(
         "Servers",
@@ -121,6 +123,13 @@ def _main(status: Status) -> Iterable[str]:
         yield recordings_section(status.recordings, now)
     if status.storages:
         yield storages_section(status.storages, now)
+    if status.certificates:
+        yield section(
+            "Certificates",
+            status.certificates,
+            ("Certificate", "State", "For", "Issuer", "Expires", "Renewed"),
+            lambda name, certificate: _certificate_row(name, certificate, now),
+        )
     if status.callbacks:
         yield section(
             "Callbacks",
@@ -228,6 +237,17 @@ def _transcode_row(name: str, transcode: TranscodeStatus, now: datetime) -> Row:
         escape(transcode.to),
         "" if transcode.speed is None else f"{transcode.speed:.2f} x",
         str(transcode.restarts),
+    )
+
+
+def _certificate_row(name: str, certificate: CertificateStatus, now: datetime) -> Row:
+    return (
+        named(name, ", ".join(certificate.domains), certificate.last_error),
+        state_cell(certificate.state, certificate.retry_at, now),
+        age(certificate.since, now),
+        escape(certificate.issuer or "self-signed"),
+        moment_cell(certificate.not_after) if certificate.not_after else "",
+        moment_cell(certificate.renew_at) if certificate.renew_at else "",
     )
 
 

@@ -43,6 +43,10 @@ _LOOKS = {
     "error": ("bad", "■"),
     "ok": ("good", "●"),
     "failing": ("warn", "▲"),
+    "valid": ("good", "●"),
+    "issuing": ("busy", "◐"),
+    "renewing": ("busy", "◐"),
+    "expired": ("bad", "■"),
 }
 _URGENCY = ("bad", "warn", "busy", "good", "off")
 

@@ -9,6 +9,11 @@ from streamd.errors import Problem
 from streamd.observed import JobHistory
 from streamd.process_names import BACKUP_SUFFIX, server_process
 from streamd.status.callbacks import CallbackStatus, callback_statuses
+from streamd.status.certificates import (
+    CertificateStatus,
+    certificate_statuses,
+    expiry_warnings,
+)
 from streamd.status.recorded import (
     ArchiveStatus,
     RecordedStatus,
@@ -64,7 +69,10 @@ class ServerStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """All that is told of one moment; each kind of object by name."""
+    """All that is told of one moment; each kind of object by name.
+
+    `warnings` are about what works and will not go on so by itself.
+    """
 
     version: str
     node: str
@@ -76,11 +84,12 @@ class Status:
     targets: Mapping[str, TargetStatus]
     recordings: Mapping[str, RecordingStatus] = field(default_factory=dict)
     transcodes: Mapping[str, TranscodeStatus] = field(default_factory=dict)
-    certificates: Mapping[str, object] = field(default_factory=dict)
+    certificates: Mapping[str, CertificateStatus] = field(default_factory=dict)
     storages: Mapping[str, StorageStatus] = field(default_factory=dict)
     callbacks: Mapping[str, CallbackStatus] = field(default_factory=dict)
     archives: Mapping[str, ArchiveStatus] = field(default_factory=dict)
     recorded: tuple[RecordedStatus, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def status_of(snapshot: Snapshot) -> Status:
@@ -100,6 +109,8 @@ def status_of(snapshot: Snapshot) -> Status:
         archives=archive_statuses(snapshot),
         recorded=recorded_statuses(snapshot),
         callbacks=callback_statuses(snapshot),
+        certificates=certificate_statuses(snapshot),
+        warnings=expiry_warnings(snapshot),
     )
 
 
@@ -174,6 +185,7 @@ def remember(snapshot: Snapshot) -> Memory:
             ("recording", status.recordings),
             ("storage", status.storages),
             ("callback", status.callbacks),
+            ("certificate", status.certificates),
         )
         for name, entry in entries.items()
     }

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from streamd.archive_report import Report
+from streamd.certificates.facts import CertificateFacts
 from streamd.desired import Desired
 from streamd.engines.base import LiveStream
 from streamd.errors import Problem
@@ -130,6 +131,7 @@ class Snapshot:
         memory: of the report before.
         callbacks: what is known of each.
         archives: by rule of recordings; absent while its archive said nothing.
+        certificates: by name.
     """
 
     version: str
@@ -149,6 +151,7 @@ class Snapshot:
     memory: Memory = field(default_factory=Memory)
     callbacks: Mapping[str, CallbackFacts] = field(default_factory=dict)
     archives: Mapping[str, ArchiveFacts] = field(default_factory=dict)
+    certificates: Mapping[str, CertificateFacts] = field(default_factory=dict)
 
     def wall(self, monotonic: float) -> datetime:
         """Return the time of day of a moment on the monotonic clock."""

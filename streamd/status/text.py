@@ -10,6 +10,7 @@ _COLUMNS: dict[str, Sequence[str]] = {
     "transcodes": ("state", "stream", "to", "speed", "pid", "restarts", "last_error"),
     "recordings": ("state", "seconds", "bytes", "uploaded", "others", "pid", "last_error"),
     "storages": ("state", "pending_files", "pending_bytes", "sent_bytes", "last_error"),
+    "certificates": ("state", "domains", "not_after", "renew_at", "retry_at", "last_error"),
     "callbacks": ("state", "pending", "sent", "refused", "dropped", "retry_at", "last_error"),
 }
 
@@ -27,6 +28,7 @@ def status_text(report: Mapping[str, Any]) -> str:
         else f"  {error['message']}"
         for error in config["errors"]
     ]
+    lines += [f"  {warning}" for warning in report.get("warnings", ())]
     for section, columns in _COLUMNS.items():
         entries = report[section]
         if entries:
@@ -51,4 +53,6 @@ def _table(
 def _cell(value: object) -> str:
     if value is None:
         return "-"
+    if isinstance(value, list):
+        return " ".join(map(str, value))
     return f"{value:g}" if isinstance(value, float) else str(value)

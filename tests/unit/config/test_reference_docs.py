@@ -35,7 +35,16 @@ def test_the_committed_page_is_up_to_date() -> None:
 def test_the_examples_are_a_whole_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     credentials = tmp_path / "credentials"
     credentials.mkdir()
-    for name in ("status-token", "new-studio", "youtube", "door", "billing", "s3-id", "s3-secret"):
+    for name in (
+        "status-token",
+        "new-studio",
+        "youtube",
+        "door",
+        "billing",
+        "s3-id",
+        "s3-secret",
+        "tsig",
+    ):
         (credentials / name).write_text(f"0123456789-{name}")
     (tmp_path / "partner.key").write_text("partner-key")
     text = "".join(EXAMPLES.values()).replace("/etc/streamd/", "")

@@ -55,6 +55,7 @@ def test_the_report_has_every_section_and_is_json() -> None:
         "callbacks",
         "archives",
         "recorded",
+        "warnings",
     ]
 
 

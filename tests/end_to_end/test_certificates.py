@@ -1,0 +1,206 @@
+"""Certificates, as those see them who asked for one in the file, and those who play."""
+
+import contextlib
+import http.client
+import json
+import socket
+import ssl
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from streamd.certificates import pem
+from tests.support.media import publisher
+from tests.support.pebble import Pebble, pebble
+from tests.support.ports import free_port
+from tests.support.streamd import SECRET, Streamd
+from tests.support.tls import authority
+from tests.support.waiting import wait_until_sync
+
+FIRST, SECOND = "live.example.test", "cdn.example.test"
+STREAMS = f"""\
+keys:
+  studio: {{secret: {SECRET}}}
+streams:
+  show: {{keys: [studio]}}
+"""
+ISSUED_S = 60.0
+_POLL_S = 0.2
+
+
+@pytest.fixture
+def issuer(tmp_path: Path) -> Iterator[Pebble]:
+    with pebble(tmp_path / "pebble") as running:
+        yield running
+
+
+def section(issuer: Pebble, *domains: str) -> str:
+    """Return the section of certificates with one from the authority."""
+    challenge = f"{{listen: '127.0.0.1:{issuer.http_port}'}}"
+    acme = f"{{directory: '{issuer.directory}', ca_file: {issuer.ca_file}, challenge: {challenge}}}"
+    return f"certificates:\n  site: {{domains: [{', '.join(domains)}], acme: {acme}}}\n"
+
+
+def served(port: int, context: ssl.SSLContext | None = None, name: str = FIRST) -> pem.Read:
+    """Return the certificate that a TLS client is shown at a port."""
+    context = context or _trusting_all()
+    with (
+        socket.create_connection(("127.0.0.1", port), timeout=10) as plain,
+        context.wrap_socket(plain, server_hostname=name) as tls,
+    ):
+        shown = tls.getpeercert(binary_form=True)
+    assert shown is not None
+    return pem.read(ssl.DER_cert_to_PEM_cert(shown))
+
+
+def _trusting_all() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+@contextlib.contextmanager
+def playing(daemon: Streamd, port: int) -> Iterator[list[int]]:
+    """Play over one HTTPS connection for as long as the block lasts; the bytes so far are yielded.
+
+    SRS sends HTTP-FLV without an end; of nginx the playlist is fetched again and again.
+    """
+    connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=10, context=_trusting_all())
+    got, stop = [0], threading.Event()
+    failed: list[Exception] = []
+
+    def play() -> None:
+        try:
+            connection.connect()
+            opened = connection.sock
+            while not stop.is_set():
+                suffix = "flv" if daemon.engine == "srs" else "m3u8"
+                connection.request("GET", f"/live/show.{suffix}")
+                answer = connection.getresponse()
+                assert answer.status == 200
+                while not stop.is_set() and (data := answer.read(1000)):
+                    got[0] += len(data)
+                assert connection.sock is opened, "the connection was closed"
+                stop.wait(_POLL_S)
+        except (OSError, http.client.HTTPException, AssertionError) as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=play, daemon=True)
+    thread.start()
+    try:
+        yield got
+        assert not failed, failed
+    finally:
+        stop.set()
+        thread.join(15)
+        connection.close()
+
+
+def test_a_certificate_is_obtained_served_and_replaced_while_somebody_plays(
+    daemon: Streamd, issuer: Pebble
+) -> None:
+    https = free_port()
+
+    def save(*domains: str, certificate: str = "site") -> None:
+        head = daemon.head(
+            listen=f", https: {https}", server=f"    certificate: {certificate}\n"
+        ).replace("host: 127.0.0.1", f"host: {FIRST}")
+        daemon.write(head + STREAMS + section(issuer, *domains))
+
+    save(FIRST)
+    daemon.start()
+    wait_until_sync(lambda: daemon.state("certificates", "site") == "valid", ISSUED_S, daemon.log)
+    trusting = ssl.create_default_context(cadata=issuer.root())
+    first = served(https, trusting)  # with its whole chain, or the root alone would not do
+    assert first.domains == (FIRST,)
+    entry = daemon.status()["certificates"]["site"]
+    assert (entry["serial"], entry["domains"]) == (first.serial, [FIRST])
+    assert f"https://{FIRST}:{https}/live/show.m3u8" in daemon.cli("urls", check=True).stdout
+    with contextlib.closing(
+        http.client.HTTPConnection("127.0.0.1", issuer.http_port, timeout=10)
+    ) as redirected:
+        redirected.request("GET", "/live/show.m3u8", headers={"Host": FIRST})
+        answer = redirected.getresponse()
+        assert answer.status == 307
+        assert answer.headers["Location"] == f"https://{FIRST}:{https}/live/show.m3u8"
+
+    before = daemon.pids()
+    with publisher(daemon.url("live/show")):
+        daemon.wait_for_state("streams", "live/show", "live")
+        wait_until_sync(lambda: _status(https, "/live/show.m3u8") == 200, what="a playlist")
+        with playing(daemon, https) as got:
+            wait_until_sync(lambda: got[0] > 0, what="media")
+            save(FIRST, SECOND)
+            wait_until_sync(lambda: len(served(https).domains) == 2, ISSUED_S, daemon.log)
+            second = served(https, trusting, SECOND)
+            assert second.serial != first.serial
+            at = got[0]
+            wait_until_sync(lambda: got[0] > at + 1000, what="media on the old connection")
+        save(FIRST, SECOND, certificate="other")
+        wait_until_sync(lambda: daemon.status()["config"]["state"] == "rejected")
+        (error,) = daemon.status()["config"]["errors"]
+        assert error["path"] == "servers.main.certificate"
+        assert "there is no certificate other" in error["message"]
+    assert daemon.pids() == before
+    assert served(https).serial == second.serial
+    state = daemon.directory / "state/certificates"
+    for path in state.rglob("*"):
+        assert path.is_symlink() or not path.stat().st_mode & 0o077, path
+    key = (state / "site/privkey.pem").read_text().splitlines()[1]
+    assert key not in daemon.log
+
+
+def _status(port: int, path: str) -> int:
+    url = f"https://127.0.0.1:{port}{path}"
+    try:
+        with urllib.request.urlopen(url, timeout=10, context=_trusting_all()) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+@pytest.mark.parametrize("engine", ["nginx-rtmp"], indirect=True)
+def test_own_files_are_served_replaced_and_never_for_worse(daemon: Streamd, tmp_path: Path) -> None:
+    own = authority(tmp_path)
+    chain, key = tmp_path / "chain.pem", tmp_path / "key.pem"
+
+    def replace(*names: str) -> str:
+        made = own.certificate(*names)
+        key.write_bytes(made[1].read_bytes())
+        chain.write_bytes(made[0].read_bytes())
+        return pem.read(chain.read_text()).serial
+
+    def shown() -> str:
+        try:
+            return served(daemon.status_port, name="localhost").serial
+        except OSError:
+            return ""
+
+    first = replace("localhost", "127.0.0.1")
+    section = f"certificates:\n  own: {{certificate_file: {chain}, key_file: {key}}}\n"
+    daemon.write(daemon.head(daemon=", status_certificate: own") + STREAMS + section)
+    daemon.start(ready=False)
+    wait_until_sync(lambda: shown() == first, 30, "the certificate of the file")
+    trusting = ssl.create_default_context(cafile=str(own.ca_file))
+    with urllib.request.urlopen(
+        f"https://localhost:{daemon.status_port}/status", timeout=10, context=trusting
+    ) as answer:
+        status = json.load(answer)
+    assert status["certificates"]["own"]["state"] == "valid"
+    assert status["certificates"]["own"]["serial"] == first
+    # It is good for two days: that is soon.
+    assert status["warnings"] == [] or "certificate own" in status["warnings"][0]
+
+    second = replace("localhost", "127.0.0.1", "more.example.test")
+    wait_until_sync(lambda: shown() == second, 30, "the certificate that took its place")
+
+    key.write_text("no key at all\n")
+    wait_until_sync(lambda: "the key cannot be read" in daemon.log, 30, daemon.log)
+    assert shown() == second
+    third = replace("localhost", "127.0.0.1")
+    wait_until_sync(lambda: shown() == third, 30, "the third")
