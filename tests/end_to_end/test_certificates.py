@@ -9,6 +9,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -64,15 +65,30 @@ def _trusting_all() -> ssl.SSLContext:
     return context
 
 
+@dataclass
+class Player:
+    """Somebody who plays: the bytes so far, and why it ended."""
+
+    received: int = 0
+    error: Exception | None = None
+
+    def wait_for_more(self) -> None:
+        """Wait until more has come."""
+        before = self.received
+        wait_until_sync(
+            lambda: self.received > before + 1000 or self.error, what="media over the connection"
+        )
+        assert self.error is None, repr(self.error)
+
+
 @contextlib.contextmanager
-def playing(daemon: Streamd, port: int) -> Iterator[list[int]]:
-    """Play over one HTTPS connection for as long as the block lasts; the bytes so far are yielded.
+def playing(daemon: Streamd, port: int) -> Iterator[Player]:
+    """Play over one HTTPS connection for as long as the block lasts.
 
     SRS sends HTTP-FLV without an end; of nginx the playlist is fetched again and again.
     """
     connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=10, context=_trusting_all())
-    got, stop = [0], threading.Event()
-    failed: list[Exception] = []
+    player, stop = Player(), threading.Event()
 
     def play() -> None:
         try:
@@ -84,17 +100,16 @@ def playing(daemon: Streamd, port: int) -> Iterator[list[int]]:
                 answer = connection.getresponse()
                 assert answer.status == 200
                 while not stop.is_set() and (data := answer.read(1000)):
-                    got[0] += len(data)
+                    player.received += len(data)
                 assert connection.sock is opened, "the connection was closed"
                 stop.wait(_POLL_S)
         except (OSError, http.client.HTTPException, AssertionError) as error:
-            failed.append(error)
+            player.error = error
 
     thread = threading.Thread(target=play, daemon=True)
     thread.start()
     try:
-        yield got
-        assert not failed, failed
+        yield player
     finally:
         stop.set()
         thread.join(15)
@@ -133,14 +148,13 @@ def test_a_certificate_is_obtained_served_and_replaced_while_somebody_plays(
     with publisher(daemon.url("live/show")):
         daemon.wait_for_state("streams", "live/show", "live")
         wait_until_sync(lambda: _status(https, "/live/show.m3u8") == 200, what="a playlist")
-        with playing(daemon, https) as got:
-            wait_until_sync(lambda: got[0] > 0, what="media")
+        with playing(daemon, https) as player:
+            player.wait_for_more()
             save(FIRST, SECOND)
             wait_until_sync(lambda: len(served(https).domains) == 2, ISSUED_S, daemon.log)
             second = served(https, trusting, SECOND)
             assert second.serial != first.serial
-            at = got[0]
-            wait_until_sync(lambda: got[0] > at + 1000, what="media on the old connection")
+            player.wait_for_more()
         save(FIRST, SECOND, certificate="other")
         wait_until_sync(lambda: daemon.status()["config"]["state"] == "rejected")
         (error,) = daemon.status()["config"]["errors"]
