@@ -3,7 +3,8 @@
 SHELL := /bin/bash
 VENV := .venv
 RUN := $(VENV)/bin/python -m
-WORKERS ?= 3
+# Most tests wait for something, so there may be more of them than processors.
+WORKERS ?= 6
 
 .PHONY: demo test lint bench docs packages test-packages clean
 

@@ -213,9 +213,9 @@ def _server(
         apps=tuple(sorted(apps)),
         waiting_apps=tuple(sorted(apps & set(_waiting_apps(config, name)))),
         https=listen.https,
-        certificate=served_paths(
-            server.certificate if listen.https else None, machine.state_directory
-        ),
+        certificate=served_paths(server.certificate, machine.state_directory)
+        if server.certificate is not None and listen.https
+        else None,
     )
 
 

@@ -29,10 +29,8 @@ def certificates_directory(state_directory: Path | None) -> str:
     return str(Path(state_directory or "/", "certificates"))
 
 
-def served_paths(name: str | None, state_directory: Path | None) -> tuple[str, str] | None:
-    """Return the paths of a certificate's chain and key; None for no certificate."""
-    if name is None:
-        return None
+def served_paths(name: str, state_directory: Path | None) -> tuple[str, str]:
+    """Return the paths of a certificate's chain and key."""
     return certificate_paths(certificates_directory(state_directory), name)
 
 

@@ -92,6 +92,13 @@ class Store:
             self.put_aside(path, str(error))
             return Record()
 
+    def look_at(self, name: str) -> Record:
+        """Return what is known of a certificate, and leave what is damaged where it is."""
+        try:
+            return from_json((self.directory / name / _RECORD).read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):
+            return Record()
+
     def write_record(self, name: str, record: Record) -> None:
         """Keep what is known of a certificate."""
         directory = self.directory / name

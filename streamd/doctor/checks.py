@@ -15,9 +15,11 @@ from streamd.callbacks.post import Poster
 from streamd.callbacks.wire import shown
 from streamd.config.models import Config
 from streamd.desire import desire
+from streamd.desire_certificates import served_paths
 from streamd.desired import CallbackSpec, Desired, ServerSpec
 from streamd.doctor import (
     callbacks,
+    certificates,
     configuration,
     files,
     host,
@@ -27,6 +29,7 @@ from streamd.doctor import (
     programs,
     service,
 )
+from streamd.doctor.check_certificates import check_certificates
 from streamd.doctor.connect import AT_ONCE, reach_all
 from streamd.doctor.context import Context, look
 from streamd.doctor.finding import AS_ROOT, Finding, Report, error, ok, split_advice, unknown
@@ -126,6 +129,7 @@ async def check_ports(context: Context) -> Iterable[Finding]:
     if context.desired is None:
         return ()
     named = [*ports.daemon_ports(context.desired.daemon)]
+    named += certificates.challenge_ports(context.desired.certificates)
     for server in context.desired.servers.values():
         engine = _engine(context, server)
         named += [(f"servers.{server.name}.listen.{each.field}", each) for each in engine.ports()]
@@ -194,6 +198,7 @@ def _private_files(context: Context) -> dict[Path, str]:
     """Return the files that streamd reads, each with what it holds that others must not see."""
     state_dir = context.settings.state_dir
     found = {
+        **_keys(context, state_dir),
         state_dir / "last-good.json": "the last good configuration with its secrets",
         state_dir / "server-secrets.json": "what streamd and the media servers share",
     }
@@ -206,6 +211,13 @@ def _private_files(context: Context) -> dict[Path, str]:
         holds = text is None or any(secret in text for secret in written)
         found[path] = "secrets" if holds else ""
     return found
+
+
+def _keys(context: Context, state_dir: Path) -> dict[Path, str]:
+    """Return the keys of certificates that are there."""
+    names = context.desired.certificates if context.desired else ()
+    keys = (Path(served_paths(name, state_dir)[1]) for name in names)
+    return dict.fromkeys(keys, "the key of a certificate")
 
 
 async def check_disk(context: Context) -> Iterable[Finding]:
@@ -320,5 +332,6 @@ CHECKS: Mapping[str, Check] = {
     "targets": check_targets,
     "sources": check_sources,
     "callbacks": check_callbacks,
+    "certificates": check_certificates,
 }
 """Every check by its title, in the order of the report. A new check is one more line here."""

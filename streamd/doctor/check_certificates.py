@@ -1,0 +1,56 @@
+"""Looks at certificates: their names in the DNS, where authorities are answered, what is served."""
+
+import asyncio
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from streamd.certificates.hosts import own_addresses, resolve
+from streamd.certificates.spec import CertificateSpec, ListenChallenge
+from streamd.certificates.store import Store
+from streamd.desire_certificates import certificates_directory
+from streamd.doctor.certificates import Domain, judge_domain, judge_port, judge_served
+from streamd.doctor.context import Context
+from streamd.doctor.dns import allowed_authorities
+from streamd.doctor.finding import AS_ROOT, Finding, unknown
+
+NAMES_TIMEOUT_S = 15.0
+
+
+async def check_certificates(context: Context) -> Iterable[Finding]:
+    """Look at every certificate of the file. Asks no authority."""
+    specs = context.desired.certificates.values() if context.desired else ()
+    found: list[Finding] = []
+    store = Store(Path(certificates_directory(context.settings.state_dir)))
+    for spec in specs:
+        found += await _names(spec)
+        port = judge_port(spec)
+        found += [] if port is None else [port]
+        try:
+            record = await asyncio.to_thread(store.look_at, spec.name)
+        except OSError as failure:
+            told = f"cannot be looked at: {failure.strerror}"
+            found.append(unknown(f"certificates.{spec.name}", told, AS_ROOT))
+        else:
+            found.append(judge_served(spec, record, time.time()))
+    return found
+
+
+async def _names(spec: CertificateSpec) -> list[Finding]:
+    if spec.acme is None:
+        return []
+    asks_addresses = isinstance(spec.acme.challenge, ListenChallenge)
+    try:
+        async with asyncio.timeout(NAMES_TIMEOUT_S):
+            domains = await asyncio.gather(
+                *(asyncio.to_thread(_domain, name, asks_addresses) for name in spec.domains)
+            )
+    except TimeoutError:
+        told = f"the name server does not answer within {NAMES_TIMEOUT_S:.0f} s"
+        return [unknown(f"certificates.{spec.name}", told, "check /etc/resolv.conf")]
+    own = own_addresses()
+    return [finding for domain in domains for finding in judge_domain(spec, domain, own)]
+
+
+def _domain(name: str, asks_addresses: bool) -> Domain:
+    return Domain(name, resolve(name) if asks_addresses else (), allowed_authorities(name))
