@@ -28,7 +28,7 @@ from streamd.version import __version__
 
 NETWORK_TIMEOUT_S = 30
 ORDER_TIMEOUT_S = 180.0
-_NONCE_TRIES = 8
+_NONCE_TRIES = 20
 _BAD_NONCE = "badNonce"
 
 

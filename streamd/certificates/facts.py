@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from streamd.certificates.record import Record
+from streamd.certificates.record import Installed, Record
 from streamd.certificates.spec import CertificateSpec
 
 CertificateState = Literal["issuing", "valid", "renewing", "failing", "expired"]
@@ -66,7 +66,9 @@ def facts_of(
     served = installed if installed is not None and installed.source != "self-signed" else None
     return CertificateFacts(
         spec.name,
-        _state(served is None, served is not None and served.not_after <= now, is_ordering, told),
+        _state(
+            served, now, is_due=is_ordering or (due_at is not None and due_at <= now), error=told
+        ),
         spec.domains or (installed.domains if installed else ()),
         serial=served.serial if served else "",
         issuer=served.issuer if served else "",
@@ -79,15 +81,15 @@ def facts_of(
 
 
 def _state(
-    is_missing: bool, is_over: bool, is_ordering: bool, error: str | None
+    served: Installed | None, now: float, *, is_due: bool, error: str | None
 ) -> CertificateState:
-    if is_over:
+    if served is not None and served.not_after <= now:
         return "expired"
     if error is not None:
         return "failing"
-    if is_missing:
+    if served is None:
         return "issuing"
-    return "renewing" if is_ordering else "valid"
+    return "renewing" if is_due else "valid"
 
 
 def expiring(facts: Mapping[str, CertificateFacts], now: float) -> dict[str, float]:

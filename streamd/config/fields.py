@@ -212,6 +212,8 @@ def _domain(value: str) -> str:
         if not value.isascii():
             advice = "write it as the DNS has it, as xn--... (`idn2 NAME`)"
         raise ValueError(f"is not a domain; {advice}")
+    if value.rpartition(".")[2].isdecimal():
+        raise ValueError("is not a domain but an address; write the name that leads to it")
     return value.lower()
 
 

@@ -30,9 +30,9 @@ class Web:
 
 
 @contextlib.contextmanager
-def files_served(directory: Path) -> Iterator[Web]:
-    """Serve a directory until the block ends."""
-    web = Web(free_port())
+def files_served(directory: Path, port: int | None = None) -> Iterator[Web]:
+    """Serve a directory until the block ends, on a free port where none is named."""
+    web = Web(port or free_port())
 
     class Handler(http.server.SimpleHTTPRequestHandler):
         def log_request(self, code: object = "-", size: object = "-") -> None:

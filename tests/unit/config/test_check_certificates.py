@@ -1,0 +1,169 @@
+"""What is wrong with certificates, and with what is served with them."""
+
+from pathlib import Path
+
+import pytest
+
+from streamd.errors import ConfigError
+from tests.unit.config.loading import load_text
+
+HEAD = "version: 1\nkeys: {studio: {secret: 12345678}}\nstreams: {show: {keys: [studio]}}\n"
+SERVED = "servers: {main: {listen: {rtmp: 1935, http: 8080, https: 8443}, certificate: site}}\n"
+
+
+def site(fields: str, *, served: str = SERVED) -> str:
+    return f"{HEAD}{served}certificates:\n  site: {{{fields}}}\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        site("domains: [live.example.com], acme: {}"),
+        site("domains: [A.Example.COM, xn--bcher-kva.example], acme: {email: ops@example.com}"),
+        site(
+            "domains: [a.b.c], acme: {directory: 'https://ca.internal/dir', ca_file: /etc/ca.pem}"
+        ),
+        site("domains: [a.example.com], acme: {challenge: {listen: '0.0.0.0:8079'}}"),
+        site(
+            "domains: [a.example.com], acme: {challenge: {webroot: /var/www}, profile: shortlived}"
+        ),
+        site(
+            "domains: ['*.example.com'], acme: {challenge: {rfc2136: "
+            "{server: 'ns.example.com:53', key: streamd, secret: c2VjcmV0, wait: 30s}}}"
+        ),
+        site(
+            "domains: [a.example.com], acme: {directory: zerossl, eab: {kid: k, hmac_key: aGFsbG8}}"
+        ),
+        site(
+            "domains: [a.example.com], acme: {}",
+            served=SERVED + "daemon: {status_certificate: site}\n",
+        ),
+        site("certificate_file: /srv/a.pem, key_file: /srv/k.pem"),
+    ],
+)
+def test_what_people_write_is_taken(tmp_path: Path, text: str) -> None:
+    assert load_text(tmp_path, text, machine=None).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "told"),
+    [
+        (site("domains: [a.example.com]"), "certificates.site", "says nothing of where it comes"),
+        (site("acme: {}"), "certificates.site", "is for no name"),
+        (site("certificate_file: /srv/a.pem"), "certificates.site", "lacks `key_file`"),
+        (
+            site("domains: [a.example.com], acme: {}, key_file: /srv/k.pem"),
+            "certificates.site.key_file",
+            "of no use beside `acme`",
+        ),
+        (
+            site("domains: ['*.example.com'], acme: {}"),
+            "certificates.site.domains[0]",
+            "add `acme.challenge.rfc2136`",
+        ),
+        (
+            site("domains: [a.example.com, A.example.com], acme: {}"),
+            "certificates.site.domains[1]",
+            "names the same domain again",
+        ),
+        (site("domains: [localhost], acme: {}"), "certificates.site.domains[0]", "not a domain"),
+        (site("domains: [203.0.113.5], acme: {}"), "certificates.site.domains[0]", "not a domain"),
+        (site("domains: [bücher.example], acme: {}"), "certificates.site.domains[0]", "xn--"),
+        (
+            site("domains: [a.example.com], acme: {directory: zerossl}"),
+            "certificates.site.acme.directory",
+            "add `eab`",
+        ),
+        (
+            site("domains: [a.example.com], acme: {directory: letsencrpt}"),
+            "certificates.site.acme.directory",
+            "write letsencrypt",
+        ),
+        (
+            site(
+                "domains: [a.example.com], "
+                "acme: {challenge: {listen: '0.0.0.0:80', webroot: /var/www}}"
+            ),
+            "certificates.site.acme.challenge.webroot",
+            "there is `listen` already",
+        ),
+        (
+            site("domains: [a.example.com], acme: {challenge: {listen: '0.0.0.0:8080'}}"),
+            "servers.main.listen.http",
+            "already used by certificates.site.acme.challenge.listen",
+        ),
+        (
+            site("domains: [a.example.com], acme: {}", served=SERVED.replace("site", "sight")),
+            "servers.main.certificate",
+            "there is no certificate sight; did you mean site?",
+        ),
+        (
+            HEAD + "daemon: {status_certificate: site}\n",
+            "daemon.status_certificate",
+            "there is no certificate site",
+        ),
+        (
+            HEAD + "servers: {main: {listen: {rtmp: 1935, http: 8080, https: 8443}}}\n",
+            "servers.main.listen.https",
+            "needs a certificate",
+        ),
+        (
+            site(
+                "domains: [a.example.com], acme: {}",
+                served="servers: {main: {certificate: site}}\n",
+            ),
+            "servers.main.certificate",
+            "is served nowhere",
+        ),
+        (
+            site(
+                "domains: [a.example.com], acme: {}",
+                served="servers: {main: {listen: {rtmp: 1935, https: 8443}, certificate: site}}\n",
+            ),
+            "servers.main.listen.https",
+            "needs `http` too",
+        ),
+    ],
+)
+def test_each_mistake_is_told_with_its_place(
+    tmp_path: Path, text: str, where: str, told: str
+) -> None:
+    with pytest.raises(ConfigError) as failure:
+        load_text(tmp_path, text, machine=None)
+    found = {problem.path: problem.message for problem in failure.value.problems}
+    assert told in found[where]
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "told"),
+    [
+        (
+            site("domains: [a.example.com], acme: {}", served=""),
+            "certificates.site",
+            "nothing is served with it",
+        ),
+        (
+            site(
+                "domains: [a.example.com], acme: {}",
+                served=SERVED.replace("{main: {", "{main: {host: b.example.com, "),
+            ),
+            "servers.main.host",
+            "certificates.site is not for b.example.com",
+        ),
+    ],
+)
+def test_what_may_not_be_meant_is_warned_of(
+    tmp_path: Path, text: str, where: str, told: str
+) -> None:
+    (warning,) = load_text(tmp_path, text, machine=None).warnings
+    assert (warning.path, told in warning.message) == (where, True)
+
+
+def test_secrets_of_a_certificate_are_secrets(tmp_path: Path) -> None:
+    text = site(
+        "domains: ['*.example.com'], acme: {eab: {kid: k, hmac_key: VERYSECRETHMAC}, "
+        "challenge: {rfc2136: {server: 'ns:53', key: k, secret: VERYSECRETTSIG}}}"
+    )
+    loaded = load_text(tmp_path, text, machine=None)
+    assert {"VERYSECRETHMAC", "VERYSECRETTSIG"} <= loaded.secrets
+    assert "VERYSECRET" not in repr(loaded.config)
