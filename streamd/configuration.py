@@ -283,33 +283,13 @@ def read(path: Path, as_path: Path | None = None, *, machine: Machine) -> Loaded
         ConfigError: it is not good, with every problem.
     """
     credentials = os.environ.get("CREDENTIALS_DIRECTORY")
-    loaded = load(
+    return load(
         path,
         environment=os.environ,
         credentials_directory=Path(credentials) if credentials else None,
         as_path=as_path,
         machine=machine,
     )
-    _refuse_uploads(loaded)
-    return loaded
-
-
-def _refuse_uploads(loaded: Loaded) -> None:
-    """Refuse what the format has and this release cannot do, so that nobody counts on it."""
-    uploading = [name for name, each in loaded.config.recordings.items() if each.upload]
-    if uploading:
-        raise ConfigError(
-            [
-                loaded.source.error(
-                    ("recordings", name, "upload"),
-                    "this release cannot upload recordings yet, they stay on this machine; remove "
-                    "it, or let `directory` be a mounted folder (rclone, s3fs)",
-                )
-                for name in uploading
-            ],
-            files=loaded.files,
-            directories=loaded.directories,
-        )
 
 
 def last_good(path: Path) -> Config:

@@ -97,7 +97,9 @@ def desire(config: Config, machine: Machine) -> Desired:
             if transcode.enabled
         },
         recordings={
-            name: recording_spec(name, recording, servers.values(), machine.state_directory)
+            name: recording_spec(
+                name, recording, config.storages, servers.values(), machine.state_directory
+            )
             for name, recording in config.recordings.items()
         },
         storages={name: storage_spec(name, storage) for name, storage in config.storages.items()},

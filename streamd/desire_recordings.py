@@ -1,9 +1,10 @@
 """From the recordings and storages of the file to what shall exist. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from streamd import names
+from streamd.archive.storage_address import web_address
 from streamd.config.addresses import join_address
 from streamd.config.recording_models import Recording, Storage, Upload, storage_of
 from streamd.desired import RecordingSpec, ServerSpec, StorageSpec
@@ -11,13 +12,18 @@ from streamd.recording_places import SERVED_UNDER
 
 
 def recording_spec(
-    name: str, recording: Recording, servers: Iterable[ServerSpec], state_directory: Path | None
+    name: str,
+    recording: Recording,
+    storages: Mapping[str, Storage],
+    servers: Iterable[ServerSpec],
+    state_directory: Path | None,
 ) -> RecordingSpec:
     """Fill in every default of a rule of recordings.
 
     Args:
         name: of the rule.
         recording: as the file has it.
+        storages: that it may be uploaded to.
         servers: of which the first with an `http` port serves what is served.
         state_directory: streamd's own; None in a check that knows of none.
     """
@@ -28,6 +34,10 @@ def recording_spec(
         scheme, port = ("https", server.https) if server.https else ("http", server.http)
         place = join_address(server.host.strip("[]"), port or 0)
         url_base = f"{scheme}://{place}/{SERVED_UNDER}/{name}"
+    storage = storages.get(storage_of(recording) or "")
+    # What does not stay here cannot be fetched here.
+    if storage is not None and not recording.url and (not url_base or not recording.keep_local):
+        url_base = web_address(storage.url, storage.plain_options())
     directory = recording.directory or Path(state_directory or "/", "recordings")
     return RecordingSpec(
         name,

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from streamd.archive.spec import SPEC_FD as ARCHIVE_SPEC_FD
 from streamd.archive.spec import ArchiveSpec, UploadSpec
 from streamd.archive.spec import to_json as archive_to_json
+from streamd.archive.storage_address import SHOWN_OPTIONS
 from streamd.config.addresses import progress_address
-from streamd.config.recording_models import SHOWN_OPTIONS
 from streamd.ffmpeg.argv import FFmpegBinary, target_process
 from streamd.ffmpeg.pull import pull_secrets
 from streamd.ffmpeg.record_argv import record_process

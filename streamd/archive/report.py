@@ -8,14 +8,15 @@
      "space": {"free": 0, "total": 0, "limit": 0},
      "kept": {"recordings": 0, "bytes": 0, "counted": true},
      "recordings": [...],        those that are not done (`_unfinished`)
-     "finished": [...]}          the last ones, newest first (`told`)
+     "finished": [...],          the last ones, newest first (`told`)
+     "storage": null}            how uploads go (`StorageFacts`); null without
 
 Times are Unix times. Fields are only ever added.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 from streamd.archive.assign import Piece
 from streamd.archive.keep import Space
@@ -24,6 +25,33 @@ from streamd.archive.recording import Recording
 
 VERSION = 1
 MOST_FINISHED = 50
+
+
+StorageState = Literal["idle", "uploading", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class StorageFacts:
+    """How uploads go.
+
+    Attributes:
+        name: of the storage.
+        state: `error` while the last try failed.
+        pending, pending_bytes: recordings that are to be uploaded, and what their artifacts take.
+        sent_bytes: what arrived since the archive runs.
+        error: what is wrong; None for nothing.
+        retry_at: Unix time of the next try; None when none is waited for.
+        progress: bytes on their way or there of each recording that is being uploaded, by uuid.
+    """
+
+    name: str
+    state: StorageState
+    pending: int
+    pending_bytes: int
+    sent_bytes: int
+    error: str | None
+    retry_at: float | None
+    progress: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +72,7 @@ class Facts:
         live: the last segment of each stream that is being recorded.
         troubles: what is wrong with a stream, or with a recording by its uuid.
         finished: the last ones, newest first, as `told` tells them.
+        storage: None where recordings stay here alone.
     """
 
     rule: str
@@ -61,6 +90,7 @@ class Facts:
     live: Mapping[str, Piece]
     troubles: Mapping[str, str]
     finished: Sequence[Mapping[str, Any]]
+    storage: StorageFacts | None = None
 
 
 def report(facts: Facts, now: float) -> dict[str, Any]:
@@ -88,6 +118,19 @@ def report(facts: Facts, now: float) -> dict[str, Any]:
         },
         "recordings": [*_unfinished(facts)],
         "finished": [*facts.finished][:MOST_FINISHED],
+        "storage": None if facts.storage is None else _storage(facts.storage),
+    }
+
+
+def _storage(storage: StorageFacts) -> dict[str, Any]:
+    return {
+        "name": storage.name,
+        "state": storage.state,
+        "pending_files": storage.pending,
+        "pending_bytes": storage.pending_bytes,
+        "sent_bytes": storage.sent_bytes,
+        "last_error": storage.error,
+        "retry_at": storage.retry_at,
     }
 
 
@@ -113,11 +156,14 @@ def told(recording: Recording, url: str) -> dict[str, Any]:
         "bytes": artifact.bytes if artifact else recording.bytes,
         "last_error": recording.error,
         "notes": list(recording.notes),
+        "uploaded": recording.upload is not None,
+        "local": True,
     }
 
 
 def _unfinished(facts: Facts) -> Iterable[dict[str, Any]]:
     """Yield what is told of each recording that is not done: the last of a stream first."""
+    progress = facts.storage.progress if facts.storage is not None else {}
     for recording in sorted(facts.recordings, key=lambda each: (each.stream, -each.started_at)):
         is_open = recording.state == "recording"
         piece = facts.live.get(recording.stream) if is_open else None
@@ -133,7 +179,7 @@ def _unfinished(facts: Facts) -> Iterable[dict[str, Any]]:
             "bytes": recording.bytes + (piece.bytes if piece else 0),
             "last_error": trouble,
             "run": None if piece is None else _run(recording, piece),
-            "upload": recording.upload,
+            "upload": {"sent_bytes": progress.get(recording.uuid, 0)},
         }
 
 

@@ -20,10 +20,13 @@ from streamd.archive.layout import root_of, spool_of
 from streamd.archive.log import Say
 from streamd.archive.recording import Recording
 from streamd.archive.report import Facts, report
+from streamd.archive.retries import Retries
 from streamd.archive.shelf import Shelf
 from streamd.archive.spec import ArchiveSpec
 from streamd.archive.spool import Spool, SpoolError
 from streamd.archive.store import Store
+from streamd.archive.upload import Uploader
+from streamd.archive.upload_loop import UploadLoop
 from streamd.callbacks import outbox
 
 LOOK_S = 1.0
@@ -36,7 +39,6 @@ HANGS_S = 10.0
 _SETTLED = ("finished", "error", "deleting")
 
 _RETAIN_S, _RECOUNT_S = 5.0, 60.0
-_FIRST_RETRY_S, _LONGEST_RETRY_S = 5.0, 300.0
 
 
 class Archive:
@@ -59,6 +61,12 @@ class Archive:
         self._intake = Intake(spec, Spool(spool), self._store, say)
         self._finisher = Finisher(spec)
         self._shelf = Shelf(spec, self._root, self._store, say)
+        self._retries = Retries(say)
+        self._uploads: UploadLoop | None = None
+        if spec.upload is not None:
+            uploader = Uploader(spec, spec.upload, self._root, spool, say)
+            recordings = self._intake.recordings
+            self._uploads = UploadLoop(uploader, recordings, self._store, self._retries, say)
         self._space: Space | None = None
         self._limit = 0
         self._paused = False
@@ -66,8 +74,6 @@ class Archive:
         self._looking_since: float | None = None
         self._looked = asyncio.Event()
         self._clock = Clock.began(time.time(), time.monotonic())
-        self._retries: dict[str, tuple[int, float]] = {}
-        self._troubles: dict[str, str] = {}
 
     async def run(self) -> None:
         """Run for ever."""
@@ -75,6 +81,11 @@ class Archive:
             tasks.create_task(self._take_in(), name="intake")
             tasks.create_task(self._finish(), name="finish")
             tasks.create_task(self._retain(), name="retain")
+            if self._uploads is not None:
+                await self._looked.wait()
+                tasks.create_task(self._uploads.run(), name="upload")
+                if self._spec.upload is not None and self._spec.upload.when == "segment":
+                    tasks.create_task(self._uploads.run_segments(), name="segments")
             tasks.create_task(self._tell(), name="report")
 
     # What recorders write
@@ -132,23 +143,21 @@ class Archive:
                     recording = replace(recording, state="finished")
                 if recording.state in _SETTLED:
                     await asyncio.to_thread(self._settle, recording)
-                self._retries.pop(recording.uuid, None)
-                self._troubles.pop(recording.uuid, None)
+                self._retries.done(recording)
             except NotNowError as error:
-                self._retry(recording, str(error))
+                self._retries.failed(recording, str(error))
             except OSError as error:
                 where = error.filename or recording.path
-                self._retry(recording, f"{where}: {error.strerror or error}")
+                self._retries.failed(recording, f"{where}: {error.strerror or error}")
 
     def _next(self) -> Recording | None:
         """Return the oldest recording that something can be done for now."""
-        now = time.monotonic()
         waiting = [
             each
             for each in self._unfinished()
             if self._is_for_us(each)
             and each.stream not in self._intake.troubles
-            and self._retries.get(each.uuid, (0, now))[1] <= now
+            and self._retries.may_try(each)
         ]
         return min(waiting, key=lambda each: each.started_at, default=None)
 
@@ -166,6 +175,9 @@ class Archive:
         try:
             done = await self._finisher.finish(recording)
             done = replace(done, state="uploading" if self._spec.upload else "finished")
+            if self._spec.upload and self._spec.format == "mp4":
+                await asyncio.to_thread(self._store.keep, done)
+                await asyncio.to_thread(self._store.drop_segments, done)
         except NeverError as error:
             done = replace(recording, state="error", error=str(error))
         await asyncio.to_thread(self._store.keep, done)
@@ -196,16 +208,16 @@ class Archive:
             outbox.drop(Path(self._spec.outbox), [*begin, end])
             recording = replace(recording, begin_told=True, end_told=True)
             self._store.keep(recording)
-        self._store.done(recording)
+        if self._is_elsewhere_only(recording):
+            self._shelf.delete_local(recording)
+        else:
+            self._store.done(recording)
         self._intake.recordings.pop(recording.uuid, None)
 
-    def _retry(self, recording: Recording, error: str) -> None:
-        failures, _ = self._retries.get(recording.uuid, (0, 0.0))
-        wait_s = min(_FIRST_RETRY_S * 2**failures, _LONGEST_RETRY_S)
-        self._retries[recording.uuid] = (failures + 1, time.monotonic() + wait_s)
-        if self._troubles.get(recording.uuid) != error:
-            self._say("error", f"{error}; tried again in {wait_s:.0f} s")
-        self._troubles[recording.uuid] = error
+    def _is_elsewhere_only(self, recording: Recording) -> bool:
+        """Tell whether a recording is not to stay here, now that it is at the storage."""
+        upload = self._spec.upload
+        return upload is not None and not upload.keep_local and recording.upload is not None
 
     # How long it stays
 
@@ -275,8 +287,9 @@ class Archive:
             counted=self._shelf.counted,
             recordings=self._unfinished(),
             live=self._intake.live,
-            troubles={**self._intake.troubles, **self._troubles},
+            troubles={**self._intake.troubles, **self._retries.troubles},
             finished=[*self._shelf.last],
+            storage=None if self._uploads is None else self._uploads.facts(),
         )
 
 

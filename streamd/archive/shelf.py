@@ -119,6 +119,15 @@ class Shelf:
         left = [each for each in self.last if each["path"] != kept.path]
         self.last = deque(left, maxlen=MOST_FINISHED)
 
+    def delete_local(self, recording: Recording) -> None:
+        """Delete a recording that is elsewhere; it is told of as such. Raises OSError."""
+        gone = {**self._told(recording), "local": False}
+        self._links.remove(recording.path)
+        self._store.delete(recording)
+        self.kept.pop(recording.path, None)
+        others = [each for each in self.last if each["uuid"] != recording.uuid]
+        self.last = deque([gone, *others], maxlen=MOST_FINISHED)
+
     def delete_rest(self, recording: Recording) -> None:
         """Delete what a kill has left of a recording. Raises OSError."""
         self._links.remove(recording.path)

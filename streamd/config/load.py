@@ -17,6 +17,7 @@ from streamd.config.check import check
 from streamd.config.check_files import check_files
 from streamd.config.check_media import MediaFindings, check_media
 from streamd.config.check_pairs import check_pairs, own_files
+from streamd.config.check_storages import check_storages
 from streamd.config.data_path import DataPath
 from streamd.config.files import ConfigFiles
 from streamd.config.models import NAMED_SECTIONS, Config
@@ -105,6 +106,7 @@ def _load(
             files |= own_files(sound)
         if sound is not None:
             problems += check(sound, source, machine=machine, now=now)
+            problems += check_storages(sound, source)
             if machine is not None:
                 problems += check_files(sound, source, machine=machine)
                 problems += check_pairs(sound, source, machine=machine)

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, SecretStr, Tag, field_validator
 
+from streamd.archive.storage_address import SHOWN_OPTIONS
 from streamd.config.fields import (
     AbsolutePath,
     Duration,
@@ -20,11 +21,6 @@ from streamd.config.fields import (
 from streamd.config.model import Model
 
 DEFAULT_NAME = "{app}/{stream}/{date}/{time}-{uuid}"
-
-SHOWN_OPTIONS = frozenset(
-    {"bucket", "bucket_id", "container", "endpoint", "region", "root", "default_storage_class"}
-)
-"""Options of storages that may be shown. Every other may be a secret, and is kept as one."""
 
 
 def _kind_of_room(value: Any) -> str:
