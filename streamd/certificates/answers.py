@@ -46,12 +46,14 @@ class FileAnswers:
 
     Args:
         directory: that they are put into; made when it is not there.
+        is_private: nobody reads them but streamd.
     """
 
     kind = "http-01"
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, is_private: bool = False) -> None:
         self._directory = directory
+        self._mode = 0o600 if is_private else 0o644
         self._given: list[Path] = []
 
     def give(self, name: str, token: str, answer: str) -> None:
@@ -62,7 +64,7 @@ class FileAnswers:
         try:
             self._directory.mkdir(mode=0o755, parents=True, exist_ok=True)
             path.write_text(answer, encoding="ascii")
-            path.chmod(0o644)
+            path.chmod(self._mode)
         except OSError as error:
             raise AnswerError(f"{error.filename or path}: {error.strerror}") from error
         self._given.append(path)

@@ -4,48 +4,38 @@ Everything blocks, and `acme` takes 30 MB, so this is imported in the process of
 """
 
 import contextlib
-import hashlib
-import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import requests
 from acme import challenges, client, errors, messages
-from cryptography.hazmat.primitives.asymmetric import ec
-from josepy.errors import DeserializationError
 from josepy.errors import Error as JoseError
 from josepy.jwa import ES256
-from josepy.jwk import JWKEC
 
+from streamd.certificates.accounts import Account, AccountFile
 from streamd.certificates.answers import AnswerError, Answers
+from streamd.certificates.attempts import Failure
 from streamd.certificates.lifetime import Window
+from streamd.certificates.refusals import (
+    RefusedError,
+    UntrustingError,
+    innermost_reason,
+    invalid,
+    make_sure_trusted,
+    seconds_to_wait,
+)
 from streamd.certificates.spec import AcmeSpec
 from streamd.certificates.store import Store
 from streamd.certificates.words import Refusal
-from streamd.state import write_private
 from streamd.version import __version__
 
 NETWORK_TIMEOUT_S = 30
 ORDER_TIMEOUT_S = 180.0
 _NONCE_TRIES = 20
 _BAD_NONCE = "badNonce"
-
-
-class RefusedError(Exception):
-    """There is no certificate.
-
-    Attributes:
-        refusals: why, at least one.
-        reached: the authority was there.
-        profiles: that it has.
-    """
-
-    def __init__(self, *refusals: Refusal, reached: bool, profiles: tuple[str, ...] = ()) -> None:
-        super().__init__(refusals[0].kind)
-        self.refusals = refusals
-        self.reached = reached
-        self.profiles = profiles
+_BUSY, _FIRST_OF_SERVER = (429,), 500
 
 
 class _Network(client.ClientNetwork):
@@ -79,11 +69,12 @@ class Authority:
 
     def __init__(self, spec: AcmeSpec, store: Store) -> None:
         self._spec = spec
-        self._store = store
-        self._path = store.accounts / f"{hashlib.sha256(spec.directory.encode()).hexdigest()}.json"
-        self._key, self._account = self._load()
+        self._file = AccountFile(store, spec.directory)
+        self._lost: Failure = "unreachable"
+        """How a connection that breaks now would count."""
+        self._account = self._file.read() or Account.new(spec.email)
         self._network = _Network(
-            self._key,
+            self._account.key,
             alg=ES256,
             # `requests` takes the path of a bundle in the place of a truth.
             verify_ssl=spec.ca_file or True,  # type: ignore[arg-type]
@@ -91,25 +82,33 @@ class Authority:
             timeout=NETWORK_TIMEOUT_S,
         )
         with self._refusals():
+            make_sure_trusted(spec.ca_file)
             directory = client.ClientV2.get_directory(spec.directory, self._network)
             self._client = client.ClientV2(directory, self._network)
 
-    def obtain(self, request: bytes, answers: Answers) -> str:
+    def obtain(self, request: bytes, answers: Answers, about_to_issue: Callable[[], None]) -> str:
         """Return a certificate with what vouches for it, as PEM.
 
         Args:
             request: for it, as PEM.
             answers: where the authority is answered; they stay until it has all that it wants.
+            about_to_issue: called before the authority is asked to issue.
         """
+        self._make_sure_of_profile()
         self._register()
-        deadline = datetime.now() + timedelta(seconds=ORDER_TIMEOUT_S)  # noqa: DTZ005 - acme's own
-        with self._refusals():
-            order = self._client.new_order(request, profile=self._spec.profile)
-            try:
+        try:
+            with self._refusals():
+                self._lost = "faulty"
+                order = self._client.new_order(request, profile=self._spec.profile)
                 self._answer(order, answers)
-                found = self._client.poll_and_finalize(order, deadline)
-            finally:
-                answers.take_back()
+                deadline = _deadline()
+                order = self._client.poll_authorizations(order, deadline)
+            about_to_issue()
+            with self._refusals():
+                self._lost = "unknown"
+                found = self._client.finalize_order(order, deadline)
+        finally:
+            answers.take_back()
         return str(found.fullchain_pem)
 
     def window(self, ari: str) -> tuple[Window | None, float | None]:
@@ -142,9 +141,9 @@ class Authority:
                 offered[0].chall, challenges.KeyAuthorizationChallenge
             ):
                 raise RefusedError(
-                    Refusal(answers.kind, f"does not offer {answers.kind}", name), reached=True
+                    Refusal(answers.kind, f"does not offer {answers.kind}", name), failure="refused"
                 )
-            response, text = offered[0].chall.response_and_validation(self._key)
+            response, text = offered[0].chall.response_and_validation(self._account.key)
             answers.give(name, offered[0].chall.encode("token"), text)
             chosen.append((offered[0], response))
         if chosen:
@@ -154,52 +153,53 @@ class Authority:
 
     # The account
 
-    def _load(self) -> tuple[JWKEC, messages.RegistrationResource | None]:
-        try:
-            data = json.loads(self._path.read_text(encoding="utf-8"))
-            key = JWKEC.from_json(data["key"])
-            account = data["account"]
-            known = messages.RegistrationResource.from_json(account) if account else None
-            if not isinstance(key, JWKEC):
-                raise TypeError("its key is of another kind")
-        except FileNotFoundError:
-            pass
-        except (OSError, ValueError, KeyError, TypeError, DeserializationError) as error:
-            self._store.put_aside(self._path, str(error))
-        else:
-            return key, known
-        return JWKEC(key=ec.generate_private_key(ec.SECP256R1())), None
-
-    def _keep(self) -> None:
-        account = None if self._account is None else self._account.to_json()
-        data = {"directory": self._spec.directory, "key": self._key.to_json(), "account": account}
-        write_private(self._path, json.dumps(data, default=lambda each: each.to_json()))
-
     def _register(self) -> None:
         """Make sure that the authority knows the account; one that it forgot is made anew."""
-        if self._account is not None:
-            self._network.account = self._account
-            try:
-                with self._refusals():
-                    self._client.query_registration(self._account)
-            except RefusedError as error:
-                if error.refusals[0].kind != "accountDoesNotExist":
-                    raise
-                self._network.account = None
-            else:
-                return
+        known = self._account.known
+        if known is not None and self._is_known(known):
+            if self._account.email != self._spec.email:
+                self._write_to(known)
+            return
         # Before the account is asked for, so that one which is made is never lost.
-        self._account = None
-        self._keep()
+        self._keep(replace(self._account, known=None, email=self._spec.email))
         with self._refusals():
             try:
-                self._account = self._client.new_account(self._registration())
+                made = self._client.new_account(self._registration())
             except errors.ConflictError as error:
-                found = messages.RegistrationResource(
+                made = messages.RegistrationResource(
                     body=messages.Registration(), uri=str(error.location)
                 )
-                self._account = self._network.account = found
-        self._keep()
+                self._network.account = made
+        self._keep(replace(self._account, known=made))
+
+    def _is_known(self, known: messages.RegistrationResource) -> bool:
+        self._network.account = known
+        try:
+            with self._refusals():
+                self._client.query_registration(known)
+        except RefusedError as error:
+            kind = error.refusals[0].kind
+            if kind == "unauthorized":  # it was closed, and with it its key
+                self._file.set_aside("the authority has closed this account")
+                self._account = Account.new(self._spec.email)
+                self._network.key = self._account.key
+            elif kind != "accountDoesNotExist":
+                raise
+            self._network.account = None
+            return False
+        return True
+
+    def _write_to(self, known: messages.RegistrationResource) -> None:
+        """Tell the authority of another address, or of none, that it shall write to."""
+        email = self._spec.email
+        contact = () if email is None else (f"{messages.Registration.email_prefix}{email}",)
+        with self._refusals():
+            self._client.update_registration(known, messages.Registration(contact=contact))
+        self._keep(replace(self._account, email=email))
+
+    def _keep(self, account: Account) -> None:
+        self._account = account
+        self._file.write(account)
 
     def _registration(self) -> messages.NewRegistration:
         binding = self._spec.binding
@@ -207,12 +207,14 @@ class Authority:
         if binding is not None:
             try:
                 bound = messages.ExternalAccountBinding.from_data(
-                    self._key.public_key(), binding.kid, binding.hmac_key, self._client.directory
+                    self._account.key.public_key(),
+                    binding.kid,
+                    binding.hmac_key,
+                    self._client.directory,
                 )
             except ValueError as error:
-                raise RefusedError(
-                    Refusal("eab", "`hmac_key` is not base64"), reached=True
-                ) from error
+                told = Refusal("eab", "`hmac_key` is not base64")
+                raise RefusedError(told, failure="unreachable") from error
         return messages.NewRegistration.from_data(
             email=self._spec.email, terms_of_service_agreed=True, external_account_binding=bound
         )
@@ -225,69 +227,74 @@ class Authority:
         try:
             yield
         except errors.ValidationError as error:
-            raise RefusedError(*_invalid(error), reached=True) from error
+            raise RefusedError(*invalid(error), failure="refused") from error
         except errors.IssuanceError as error:
             raise self._refused(error.error) from error
         except messages.Error as error:
             raise self._refused(error) from error
         except AnswerError as error:
             kind = "webroot" if self._spec.answered_by != "dns" else "dns-update"
-            raise RefusedError(Refusal(kind, str(error)), reached=False) from error
+            raise self._failed(kind, str(error)) from error
         except errors.TimeoutError as error:
-            told = Refusal("timeout", f"nothing came of it within {ORDER_TIMEOUT_S:.0f} s")
-            raise RefusedError(told, reached=True) from error
-        except requests.exceptions.SSLError as error:
-            raise RefusedError(Refusal("untrusted", _reason(error)), reached=False) from error
-        except (requests.exceptions.RequestException, OSError) as error:
-            raise RefusedError(Refusal("unreachable", _reason(error)), reached=False) from error
-        except (errors.Error, JoseError, KeyError, ValueError) as error:
-            told = Refusal("unreachable", f"it does not speak ACME ({type(error).__name__})")
-            raise RefusedError(told, reached=False) from error
+            detail = f"nothing came of it within {ORDER_TIMEOUT_S:.0f} s"
+            raise self._failed("timeout", detail) from error
+        except UntrustingError as error:
+            raise self._failed("ca-file", f"{self._spec.ca_file}: {error}") from error
+        except requests.exceptions.RequestException as error:
+            raise self._not_reached(error) from error
+        except (errors.Error, JoseError, LookupError, ValueError, TypeError) as error:
+            raise self._not_spoken(error) from error
 
     def _refused(self, problem: messages.Error) -> RefusedError:
         kind = problem.code or "unknown"
         if self._spec.binding is not None and kind in ("unauthorized", "malformed"):
-            kind = "eab" if self._account is None else kind
+            kind = "eab" if self._account.known is None else kind
         retry_after_s = self._retry_after_s()
         refusals = [
             Refusal(each.code or kind, str(each.detail or ""), str(name.value), retry_after_s)
             for each in problem.subproblems or ()
             if (name := each.identifier) is not None
         ] or [Refusal(kind, str(problem.detail or ""), "", retry_after_s)]
-        return RefusedError(*refusals, reached=kind != "serverInternal", profiles=self._profiles())
+        failure: Failure = "faulty" if kind == "serverInternal" else "refused"
+        return RefusedError(*refusals, failure=failure, profiles=self._profiles())
+
+    def _failed(self, kind: str, detail: str) -> RefusedError:
+        told = Refusal(kind, detail, retry_after_s=self._retry_after_s())
+        return RefusedError(told, failure=self._lost)
+
+    def _not_reached(self, error: requests.exceptions.RequestException) -> RefusedError:
+        if isinstance(error, requests.exceptions.JSONDecodeError):
+            return self._not_spoken(error)
+        is_untrusted = isinstance(error, requests.exceptions.SSLError)
+        return self._failed("untrusted" if is_untrusted else "unreachable", innermost_reason(error))
+
+    def _not_spoken(self, error: Exception) -> RefusedError:
+        """Return what an answer means that is none of ACME: that of a server in front, mostly."""
+        answer = error.args[0] if error.args else None
+        if isinstance(answer, requests.Response):
+            detail = f"it answers {answer.status_code} {answer.reason}"
+            is_ill = answer.status_code in _BUSY or answer.status_code >= _FIRST_OF_SERVER
+            return self._failed("serverInternal" if is_ill else "unreachable", detail)
+        return self._failed(
+            "unreachable", f"what answers there does not speak ACME ({type(error).__name__})"
+        )
+
+    def _make_sure_of_profile(self) -> None:
+        """Refuse an unknown profile, which an authority without any would just ignore."""
+        wanted, known = self._spec.profile, self._profiles()
+        if wanted is not None and wanted not in known:
+            told = Refusal("invalidProfile", f"there is no {wanted}")
+            raise RefusedError(told, failure="unreachable", profiles=known)
 
     def _profiles(self) -> tuple[str, ...]:
         try:
-            return tuple(self._client.directory.meta.profiles)
-        except (AttributeError, KeyError, TypeError):
+            return tuple(self._client.directory.meta.profiles or ())
+        except (AttributeError, LookupError, TypeError):
             return ()
 
     def _retry_after_s(self) -> float | None:
-        told = self._network.retry_after
-        return float(told) if told is not None and told.isdecimal() else None
+        return seconds_to_wait(self._network.retry_after)
 
 
-def _invalid(error: errors.ValidationError) -> list[Refusal]:
-    """Return what was wrong with each name."""
-    found = []
-    for authorization in error.failed_authzrs:
-        name = str(authorization.body.identifier.value)
-        for each in authorization.body.challenges:
-            if each.error is not None:
-                found.append(Refusal(each.error.code or "unknown", str(each.error.detail), name))
-                break
-    return found or [Refusal("unknown", "no name could be shown to be ours")]
-
-
-def _reason(error: BaseException) -> str:
-    """Return the innermost reason of an error of `requests`, which wraps others in it."""
-    while True:
-        inner = getattr(error, "reason", None)
-        found = (
-            inner
-            if isinstance(inner, BaseException)
-            else next((each for each in error.args if isinstance(each, BaseException)), None)
-        )
-        if found is None:
-            return str(error).rpartition(": ")[2] or type(error).__name__
-        error = found
+def _deadline() -> datetime:
+    return datetime.now() + timedelta(seconds=ORDER_TIMEOUT_S)  # noqa: DTZ005 - acme's own

@@ -4,11 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from streamd.certificates import attempts
-from streamd.certificates.attempts import Attempts, Try
+from streamd.certificates.attempts import Try, earliest, forgiven
 from streamd.certificates.lifetime import renew_at, spread_of
 from streamd.certificates.record import Record
-from streamd.certificates.spec import CertificateSpec, wanted_identity
+from streamd.certificates.spec import CertificateSpec, means_identity, wanted_identity
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,22 +21,26 @@ class Due:
 def known_of(spec: CertificateSpec, record: Record) -> Record:
     """Return a record as it counts for what the file asks for now.
 
-    Another name, authority or profile is a new start: whoever changed them waits for nothing. What
-    was tried is kept, as the authority keeps it.
+    Other names, another authority or another way to it are a new start: whoever changed them waits
+    for nothing. What was tried is kept, as the authority keeps it.
     """
-    assert spec.acme is not None  # noqa: S101 - for mypy: only what is ordered is due
-    wanted = wanted_identity(spec)
-    if record.wanted == wanted:
+    wanted, means = wanted_identity(spec), means_identity(spec)
+    if (record.wanted, record.means) == (wanted, means):
         return record
-    known = attempts.forgiven(record.attempts)
-    if record.authority != spec.acme.directory:
-        known = Attempts()
-    return replace(
-        record,
-        attempts=replace(known, last_error=None),
-        authority=spec.acme.directory,
-        wanted=wanted,
+    attempts = forgiven(record.attempts)
+    return replace(record, attempts=attempts, wanted=wanted, means=means)
+
+
+def try_now(spec: CertificateSpec, record: Record, now: float) -> Try:
+    """Return the try to get a certificate that would begin now."""
+    assert spec.acme is not None  # noqa: S101 - for mypy: only what is ordered is due
+    present = record.installed
+    renews = (
+        present is not None
+        and present.source == "authority"
+        and set(map(str.lower, present.domains)) == set(map(str.lower, spec.domains))
     )
+    return Try(now, spec.domains, spec.acme.directory, renews)
 
 
 def order_at(spec: CertificateSpec, record: Record) -> float:
@@ -59,11 +62,11 @@ def due(spec: CertificateSpec, record: Record, all_tries: Iterable[Try], now: fl
     Args:
         spec: from an authority.
         record: what is known of it (`known_of`).
-        all_tries: of every certificate at the same authority, this one's too.
+        all_tries: of every certificate, this one's too.
         now: Unix time.
     """
     wanted_at = order_at(spec, record)
-    allowed_at = attempts.earliest(record.attempts, all_tries, spec.domains, now)
+    allowed_at = earliest(record.attempts, all_tries, try_now(spec, record, now))
     order = Due("order", max(wanted_at, allowed_at))
     is_asked = wanted_at > 0 and record.installed is not None and record.installed.ari is not None
     if is_asked and record.ask_at < order.at:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from streamd.certificates.attempts import Attempts
 from streamd.certificates.record import Installed, Record
 from streamd.certificates.spec import CertificateSpec
 
@@ -62,7 +63,9 @@ def facts_of(
         error: what is wrong now beside what the record says.
     """
     installed = record.installed
-    told = error or record.attempts.last_error
+    # What failed before its files became the operator's own is of no interest any more.
+    attempts = record.attempts if spec.acme is not None else Attempts()
+    told = error or attempts.last_error
     served = installed if installed is not None and installed.source != "self-signed" else None
     return CertificateFacts(
         spec.name,
@@ -75,7 +78,7 @@ def facts_of(
         not_before=served.not_before if served else None,
         not_after=served.not_after if served else None,
         renew_at=due_at if served else None,
-        next_try_at=record.attempts.next_at if told and record.attempts.next_at > now else None,
+        next_try_at=attempts.next_at if told and attempts.next_at > now else None,
         last_error=told,
     )
 

@@ -7,14 +7,14 @@ blocks, and because its libraries would take half as much memory again as stream
 import asyncio
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import structlog
 
 from streamd.certificates import attempts
-from streamd.certificates.due import due, known_of, order_at
+from streamd.certificates.due import due, known_of, order_at, try_now
 from streamd.certificates.facts import CertificateFacts, facts_of
 from streamd.certificates.lifetime import ask_again_s
 from streamd.certificates.listener import ChallengeListener
@@ -31,8 +31,6 @@ LOOK_S = 30.0
 AT_ONCE = 2
 """Orders that run at a time."""
 
-Order = Callable[[OrderSpec], "asyncio.Future[Ordered]"]
-
 
 class Certificates:
     """The certificates of the file.
@@ -47,12 +45,17 @@ class Certificates:
         self._outbox = outbox
         self._specs: Mapping[str, CertificateSpec] = {}
         self._records: dict[str, Record] = {}
+        self._others: list[Record] = []
         self._errors: dict[str, str] = {}
+        self._unwritten: dict[str, str] = {}
         self._orders: dict[str, asyncio.Task[None]] = {}
+        self._asking: set[str] = set()
         self._listeners: dict[tuple[str, int], ChallengeListener] = {}
         self._deaf: dict[tuple[str, int], str] = {}
         self._https_port: int | None = None
         self._wake = asyncio.Event()
+        # What is read of a certificate is what is known of it, unless it is being ordered.
+        self._disk = asyncio.Lock()
 
     def paths(self, name: str) -> tuple[str, str]:
         """Return where the chain and the key of a certificate are served from."""
@@ -67,7 +70,8 @@ class Certificates:
             specs: by name.
         """
         if specs:
-            await asyncio.to_thread(self._look, tuple(specs.values()))
+            async with self._disk:
+                await asyncio.to_thread(self._look, tuple(specs.values()))
 
     def desire(self, specs: Mapping[str, CertificateSpec], https_port: int | None) -> None:
         """Take what certificates shall exist from now on; `prepare` comes first.
@@ -80,9 +84,9 @@ class Certificates:
         self._https_port = https_port
         for name in self._orders.keys() - specs.keys():
             self._orders[name].cancel()
-        for record in (self._records, self._errors):
-            for name in record.keys() - specs.keys():
-                del record[name]
+        for known in (self._records, self._errors, self._unwritten):
+            for name in known.keys() - specs.keys():
+                del known[name]
         self.wake()
 
     def wake(self) -> None:
@@ -103,12 +107,16 @@ class Certificates:
         except OSError as error:
             path = error.filename or self._store.directory
             reason = f"{path} cannot be used: {error.strerror}; fix its permissions, or make room"
-            self._errors.update({spec.name: reason for spec in specs})
+            for spec in specs:
+                self._note(spec.name, reason)
             return
         for spec in specs:
             if spec.name not in self._orders:
-                self._records[spec.name], error_ = serve(self._store, spec, self._outbox)
-                self._note(spec.name, error_)
+                record, wrong = serve(self._store, spec, self._outbox)
+                if record is not None:
+                    self._records[spec.name] = record
+                self._note(spec.name, wrong)
+        self._others = self._store.records_of_others({spec.name for spec in specs})
         for path, damage in self._store.set_aside:
             log.error("certificates.set_aside", path=str(path), error=damage)
         self._store.set_aside.clear()
@@ -133,8 +141,8 @@ class Certificates:
                 record,
                 now=now,
                 due_at=order_at(spec, record) if spec.acme else None,
-                is_ordering=name in self._orders,
-                error=self._errors.get(name) or self._deafness(spec),
+                is_ordering=name in self._orders and name not in self._asking,
+                error=self._errors.get(name) or self._unwritten.get(name) or self._deafness(spec),
             )
         return found
 
@@ -144,7 +152,8 @@ class Certificates:
             while True:
                 self._wake.clear()
                 await self._listen()
-                wait_s = self._order_what_is_due() if self._specs else None
+                async with self._disk:
+                    wait_s = self._order_what_is_due() if self._specs else None
                 try:
                     async with asyncio.timeout(wait_s):
                         await self._wake.wait()
@@ -165,87 +174,102 @@ class Certificates:
         """Begin what is due, and return after how many seconds something may be due again."""
         now = time.time()
         wait_s = LOOK_S
+        records = [*self._records.values(), *self._others]
+        tries = [each for record in records for each in record.attempts.tries]
         for name, spec in self._specs.items():
             if spec.acme is None or name in self._orders or name not in self._records:
                 continue
             record = self._records[name] = known_of(spec, self._records[name])
-            tries = [
-                each
-                for other in self._records.values()
-                if other.authority == spec.acme.directory
-                for each in other.attempts.tries
-            ]
             next_ = due(spec, record, tries, now)
             if next_.at > now:
                 wait_s = min(wait_s, max(next_.at - now, 0.1))
-            elif len(self._orders) < AT_ONCE and self._deafness(spec) is None:
-                ask_only = next_.what == "ask"
-                task = asyncio.create_task(self._order(spec, ask_only), name=f"certificate.{name}")
-                self._orders[name] = task
+            elif len(self._orders) >= AT_ONCE:
+                continue
+            elif next_.what == "ask":
+                self._asking.add(name)
+                self._start(spec, ask_only=True)
+            elif self._deafness(spec) is None:
+                new = try_now(spec, record, now)
+                known = attempts.begun(record.attempts, new, jitter=random.random())  # noqa: S311
+                self._records[name] = replace(record, attempts=known)
+                tries.append(new)
+                self._start(spec, ask_only=False)
         return wait_s
+
+    def _start(self, spec: CertificateSpec, *, ask_only: bool) -> None:
+        name = spec.name
+        task = asyncio.create_task(self._order(spec, ask_only), name=f"certificate.{name}")
+        self._orders[name] = task
+        # Not in the task, which may be cancelled before it begins.
+        task.add_done_callback(lambda _: self._ended(name))
+
+    def _ended(self, name: str) -> None:
+        del self._orders[name]
+        self._asking.discard(name)
+        self.wake()
 
     async def _order(self, spec: CertificateSpec, ask_only: bool) -> None:
         name = spec.name
         try:
             if not ask_only:
-                record = self._records[name]
-                begun = attempts.begun(
-                    record.attempts,
-                    spec.domains,
-                    time.time(),
-                    jitter=random.random(),  # noqa: S311
-                )
                 # Written down first: whatever is killed now has been tried.
-                await asyncio.to_thread(
-                    self._store.write_record, name, replace(record, attempts=begun)
-                )
-                self._records[name] = replace(record, attempts=begun)
+                await self._write(name, self._records[name])
                 log.info("certificate.ordered", certificate=name, domains=list(spec.domains))
             order = OrderSpec(spec, str(self._store.directory), str(self._outbox), ask_only)
             ordered = await carry_out(order)
-            await self._take(spec, ordered, ask_only=ask_only)
+            for damage in ordered.set_aside:
+                log.error("certificates.set_aside", path=damage)
+            if ask_only:
+                await self._take_advice(spec, ordered)
+            else:
+                await self._take(spec, ordered)
+            self._unwritten.pop(name, None)
         except OSError as error:
             path = error.filename or self._store.directory
-            self._note(name, f"{path} cannot be written: {error.strerror}; make room")
-        finally:
-            del self._orders[name]
-            self.wake()
+            said = f"{path} cannot be used: {error.strerror}; make room, or fix its permissions"
+            if self._unwritten.get(name) != said:
+                log.error("certificate.failed", certificate=name, error=said)
+            self._unwritten[name] = said
 
-    async def _take(self, spec: CertificateSpec, ordered: Ordered, *, ask_only: bool) -> None:
-        """Take in what came of an order."""
-        name = spec.name
-        for damage in ordered.set_aside:
-            log.error("certificates.set_aside", path=damage)
-        if ask_only:
-            wait_s = ask_again_s(ordered.ask_again_s)
-            record = replace(
-                self._records[name],
-                window=ordered.window if ordered.error is None else self._records[name].window,
-                ask_at=time.time() + wait_s,
-            )
-            if ordered.error is not None:
-                log.info("certificate.not_told_when", certificate=name, error=ordered.error)
-        elif ordered.error is None:
-            record = await asyncio.to_thread(self._store.record, name)
+    async def _take(self, spec: CertificateSpec, ordered: Ordered) -> None:
+        """Take in what came of an order, which has written down itself how far it came."""
+        name, before = spec.name, self._records[spec.name]
+        record = await asyncio.to_thread(self._store.record, name)
+        if record.installed is None:
+            record = before  # somebody has damaged or removed it
+        if ordered.error is None:
             log.info("certificate.issued", certificate=name, serial=ordered.serial)
         else:
-            record = self._records[name]
-            known = attempts.failed(
-                record.attempts,
-                ordered.error,
-                time.time(),
-                reached=ordered.reached,
-                retry_after_s=ordered.retry_after_s,
-                jitter=random.random(),  # noqa: S311
-            )
-            record = replace(record, attempts=known)
-            log.error(
-                "certificate.failed",
-                certificate=name,
-                error=ordered.error,
-                retry_in_s=round(known.next_at - time.time()),
-            )
+            log_ = log.bind(certificate=name, error=ordered.error)
+            if record.installed != before.installed:  # what failed came later
+                log_.error("certificate.issued_with_trouble")
+            else:
+                now = time.time()
+                known = attempts.failed(
+                    record.attempts,
+                    ordered.error,
+                    now,
+                    failure=ordered.failure,
+                    retry_after_s=ordered.retry_after_s,
+                    jitter=random.random(),  # noqa: S311
+                )
+                record = replace(record, attempts=known)
+                log_.error("certificate.failed", retry_in_s=round(known.next_at - now))
+                await self._write(name, record)
         self._records[name] = record
+
+    async def _take_advice(self, spec: CertificateSpec, ordered: Ordered) -> None:
+        """Take in when the authority wants a certificate to be renewed."""
+        record = self._records[spec.name]
+        ask_at = time.time() + ask_again_s(ordered.ask_again_s)
+        if ordered.error is None:
+            record = replace(record, window=ordered.window)
+        else:
+            log.info("certificate.not_told_when", certificate=spec.name, error=ordered.error)
+        self._records[spec.name] = record = replace(record, ask_at=ask_at)
+        await self._write(spec.name, record)
+
+    async def _write(self, name: str, record: Record) -> None:
         await asyncio.to_thread(self._store.write_record, name, record)
 
     async def _end_orders(self) -> None:

@@ -12,7 +12,7 @@ LATE_SHARE, EARLY_SHARE = 2 / 3, 1 / 2
 JITTER_SHARE = 1 / 30
 """What was issued together is renewed spread over this share of the lifetime."""
 
-LATEST_SHARE = 5 / 6
+LATEST_SHARE = 4 / 5
 """Whatever an authority advises, later than this would leave too little time for its failures."""
 
 ASK_EVERY_S = 6 * 3600.0

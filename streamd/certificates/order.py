@@ -5,19 +5,20 @@ one line of JSON what came of it. Its argument tells people which certificate it
 """
 
 import json
+import random
 import sys
 import time
-import uuid
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from streamd.callbacks import outbox
-from streamd.callbacks.events import on_certificate_renewed
 from streamd.certificates import attempts, pem
 from streamd.certificates.answers import AnswerError, Answers, DnsAnswers, FileAnswers
-from streamd.certificates.authority import Authority, RefusedError
+from streamd.certificates.authority import Authority
 from streamd.certificates.hosts import own_addresses, resolve
+from streamd.certificates.refusals import RefusedError
+from streamd.certificates.serving import note_renewed
 from streamd.certificates.spec import (
     WELL_KNOWN,
     AcmeSpec,
@@ -49,6 +50,10 @@ def main() -> int:
         told = act(order, order.certificate.acme, store)
     except RefusedError as error:
         told = _refused(error, order.certificate.acme)
+    except OSError as error:
+        path = error.filename or store.directory
+        reason = error.strerror or error
+        told = {"error": f"{path} cannot be used: {reason}; make room, or fix its permissions"}
     told["set_aside"] = [f"{path}: {reason}" for path, reason in store.set_aside]
     sys.stdout.write(json.dumps(told))
     return 0
@@ -69,28 +74,27 @@ def _obtain(order: OrderSpec, acme: AcmeSpec, store: Store) -> dict[str, Any]:
     key = _present_key(store, wanted)
     request = pem.signing_request(key, wanted.domains)
     answers = _answers(acme, store)
-    chain = Authority(acme, store).obtain(request, answers)
+    chain = Authority(acme, store).obtain(request, answers, partial(_note_asked, store, wanted))
     try:
         pair = pem.checked_pair(chain, key)
     except pem.PairError as error:
-        raise RefusedError(
-            Refusal("unreachable", f"what it sent cannot be served: {error}"), reached=True
-        ) from error
+        told = Refusal("unreachable", f"what it sent cannot be served: {error}")
+        raise RefusedError(told, failure="unknown") from error
     present = pem.installed(pair, "authority", wanted_identity(wanted))
     record = store.record(wanted.name)
     known = attempts.issued(record.attempts)
     store.install(
         wanted.name, pair, present, replace(record, attempts=known, window=None, ask_at=0.0)
     )
-    event = on_certificate_renewed(
-        str(uuid.uuid5(uuid.NAMESPACE_URL, f"{acme.directory}#{present.serial}")),
-        time.time(),
-        certificate=wanted.name,
-        domains=wanted.domains,
-        not_after=present.not_after,
-    )
-    outbox.drop(Path(order.outbox), [event])
+    note_renewed(Path(order.outbox), acme.directory, wanted, present)
     return {"serial": present.serial}
+
+
+def _note_asked(store: Store, wanted: CertificateSpec) -> None:
+    """Write down that the authority will have issued, whatever becomes of this process."""
+    record = store.record(wanted.name)
+    known = attempts.asked(record.attempts, time.time(), jitter=random.random())  # noqa: S311
+    store.write_record(wanted.name, replace(record, attempts=known))
 
 
 def _present_key(store: Store, wanted: CertificateSpec) -> str:
@@ -115,9 +119,9 @@ def _answers(acme: AcmeSpec, store: Store) -> Answers:
         try:
             return DnsAnswers(challenge)
         except AnswerError as error:
-            raise RefusedError(Refusal("dns-update", str(error)), reached=False) from error
+            raise RefusedError(Refusal("dns-update", str(error)), failure="unreachable") from error
     if isinstance(challenge, ListenChallenge):
-        return FileAnswers(store.challenges)
+        return FileAnswers(store.challenges, is_private=True)
     return FileAnswers(Path(challenge.directory, WELL_KNOWN))
 
 
@@ -138,7 +142,7 @@ def _refused(error: RefusedError, acme: AcmeSpec) -> dict[str, Any]:
     waits = [each.retry_after_s for each in error.refusals if each.retry_after_s is not None]
     return {
         "error": "; ".join(dict.fromkeys(told)),
-        "reached": error.reached,
+        "failure": error.failure,
         "retry_after_s": max(waits, default=None),
     }
 

@@ -8,12 +8,13 @@ import signal
 import sys
 from dataclasses import dataclass
 
+from streamd.certificates.attempts import Failure
 from streamd.certificates.lifetime import Window
-from streamd.certificates.spec import OrderSpec, order_to_json
+from streamd.certificates.spec import OrderSpec, order_to_json, wait_s
 from streamd.supervision.spawn import die_with_parent
 
 TIMEOUT_S = 300.0
-"""An order gives itself less; one that takes longer hangs."""
+"""An order gives itself less, beside its wait for the DNS; one that takes longer hangs."""
 
 _MOST_SAID = 300
 
@@ -24,7 +25,7 @@ class Ordered:
 
     Attributes:
         error: why there is no certificate, for an operator; None: there is one.
-        reached: the authority answered.
+        failure: why there is none, as it counts (`attempts.Failure`).
         retry_after_s: how long it asked to wait, seconds.
         serial: of what was issued.
         window: when it wants the present one renewed, where it was asked for that.
@@ -33,7 +34,7 @@ class Ordered:
     """
 
     error: str | None = None
-    reached: bool = True
+    failure: Failure = "unknown"
     retry_after_s: float | None = None
     serial: str = ""
     window: Window | None = None
@@ -44,6 +45,7 @@ class Ordered:
 async def carry_out(order: OrderSpec) -> Ordered:
     """Carry an order out. It ends with us, and when the caller is cancelled. Raises nothing."""
     parent = os.getpid()
+    timeout_s = TIMEOUT_S + wait_s(order.certificate)
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-P", "-m", "streamd.certificates.order", order.certificate.name),
@@ -54,10 +56,10 @@ async def carry_out(order: OrderSpec) -> Ordered:
         start_new_session=True,
     )
     try:
-        async with asyncio.timeout(TIMEOUT_S):
+        async with asyncio.timeout(timeout_s):
             output, said = await process.communicate(order_to_json(order).encode())
     except TimeoutError:
-        return Ordered(f"the order did not end within {TIMEOUT_S:.0f} s", reached=False)
+        return Ordered(f"the order did not end within {timeout_s:.0f} s")
     finally:
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
@@ -72,7 +74,7 @@ def _read(output: bytes, said: bytes, status: int) -> Ordered:
         window = data.get("window")
         return Ordered(
             error=data.get("error"),
-            reached=bool(data.get("reached", True)),
+            failure=data.get("failure", "unknown"),
             retry_after_s=data.get("retry_after_s"),
             serial=str(data.get("serial", "")),
             window=None if window is None else Window(**window),
@@ -83,4 +85,4 @@ def _read(output: bytes, said: bytes, status: int) -> Ordered:
         ended = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
         words = said.decode(errors="replace").strip().splitlines()
         last = f": {words[-1][:_MOST_SAID]}" if words else ""
-        return Ordered(f"the order {ended}{last}", reached=False)
+        return Ordered(f"the order {ended}{last}")

@@ -1,11 +1,12 @@
 """What is known of a certificate beside its files, and how that is kept as JSON. Pure."""
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from streamd.certificates.attempts import Attempts, Try
+from streamd.certificates.attempts import Attempts, Outcome, Try
 from streamd.certificates.lifetime import Window
 
 Source = Literal["self-signed", "own", "authority"]
@@ -43,18 +44,18 @@ class Record:
     Attributes:
         installed: what is served; None before there is anything.
         attempts: to get another one.
-        authority: URL of the directory that they were made at.
         window: when its authority wants it renewed; None where it does not say.
         ask_at: when the authority is asked that next, Unix time.
-        wanted: what the attempts were made for; other names make a new start.
+        wanted: what the attempts were made for (`spec.wanted_identity`); others make a new start.
+        means: how they were made (`spec.means_identity`); likewise.
     """
 
     installed: Installed | None = None
     attempts: Attempts = field(default_factory=Attempts)
-    authority: str = ""
     window: Window | None = None
     ask_at: float = 0.0
     wanted: str = ""
+    means: str = ""
 
 
 def to_json(record: Record) -> str:
@@ -74,25 +75,42 @@ def from_json(text: str) -> Record:
         return Record(
             installed=None if installed is None else _installed(installed),
             attempts=_attempts(attempts),
-            authority=str(data["authority"]),
-            window=None if window is None else Window(float(window["start"]), float(window["end"])),
-            ask_at=float(data["ask_at"]),
+            window=None if window is None else _window(window),
+            ask_at=_number(data["ask_at"]),
             wanted=str(data["wanted"]),
+            means=str(data["means"]),
         )
-    except (TypeError, KeyError, AttributeError) as error:
+    except (TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         raise ValueError(f"not a certificate's record: {type(error).__name__} {error}") from error
+
+
+def _number(value: Any) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"not a certificate's record: {value} is no moment")
+    return number
+
+
+def _word(value: Any, words: Sequence[Any]) -> Any:
+    if value not in words:
+        raise ValueError(f"not a certificate's record: {value!r} is none of {', '.join(words)}")
+    return value
+
+
+def _window(data: Mapping[str, Any]) -> Window:
+    return Window(_number(data["start"]), _number(data["end"]))
 
 
 def _installed(data: Mapping[str, Any]) -> Installed:
     ari = data["ari"]
     return Installed(
-        source=data["source"],
+        source=_word(data["source"], get_args(Source)),
         wanted=str(data["wanted"]),
         serial=str(data["serial"]),
         issuer=str(data["issuer"]),
         domains=tuple(map(str, data["domains"])),
-        not_before=float(data["not_before"]),
-        not_after=float(data["not_after"]),
+        not_before=_number(data["not_before"]),
+        not_after=_number(data["not_after"]),
         ari=None if ari is None else str(ari),
     )
 
@@ -101,9 +119,15 @@ def _attempts(data: Mapping[str, Any]) -> Attempts:
     error = data["last_error"]
     return Attempts(
         failures=int(data["failures"]),
-        next_at=float(data["next_at"]),
+        next_at=_number(data["next_at"]),
         tries=tuple(
-            Try(float(each["at"]), tuple(map(str, each["names"])), each["outcome"])
+            Try(
+                _number(each["at"]),
+                tuple(map(str, each["names"])),
+                str(each["authority"]),
+                bool(each["renews"]),
+                _word(each["outcome"], get_args(Outcome)),
+            )
             for each in data["tries"]
         ),
         last_error=None if error is None else str(error),

@@ -8,14 +8,15 @@ from pathlib import Path
 from streamd.callbacks import outbox as callbacks
 from streamd.callbacks.events import on_certificate_renewed
 from streamd.certificates import own_files, pem
-from streamd.certificates.record import Record
+from streamd.certificates.attempts import issued
+from streamd.certificates.record import Installed, Record, Source
 from streamd.certificates.spec import CertificateSpec
 from streamd.certificates.store import Store
 
 _NO_NAME = "localhost"
 
 
-def serve(store: Store, spec: CertificateSpec, outbox: Path) -> tuple[Record, str | None]:
+def serve(store: Store, spec: CertificateSpec, outbox: Path) -> tuple[Record | None, str | None]:
     """Bring the files of a certificate up to date. Blocks, and raises nothing.
 
     Own files are installed when they are others than those that are served, and can be served. Of
@@ -28,20 +29,20 @@ def serve(store: Store, spec: CertificateSpec, outbox: Path) -> tuple[Record, st
         outbox: that events are dropped into.
 
     Returns:
-        What is known of it, and what is wrong now; None for nothing.
+        What is known of it, None where that cannot be read; and what is wrong, None for nothing.
     """
     try:
-        record = _repaired(store, spec)
+        record = _repaired(store, spec, outbox)
         if spec.acme is not None:
             return record, None
         return _with_own(store, spec, record, outbox)
     except OSError as error:
         path = error.filename or store.directory
-        told = f"{path} cannot be written: {error.strerror}; make room, or fix its permissions"
-        return Record(), told
+        told = f"{path} cannot be used: {error.strerror}; make room, or fix its permissions"
+        return None, told
 
 
-def _repaired(store: Store, spec: CertificateSpec) -> Record:
+def _repaired(store: Store, spec: CertificateSpec, outbox: Path) -> Record:
     """Return the record of a certificate once it has files that go together."""
     record = store.record(spec.name)
     present = store.pair(spec.name)
@@ -49,26 +50,62 @@ def _repaired(store: Store, spec: CertificateSpec) -> Record:
         pair = None if present is None else pem.checked_pair(*present)
     except pem.PairError:
         pair = None
-    if pair is not None and _is_ours(record) and pem.kind_of(pair.key) != spec.key_kind:
-        pair = None  # somebody serves it now who takes other keys
-    if pair is None:
-        key = pem.make_key(spec.key_kind)
-        made = pem.self_signed(key, spec.domains or (_NO_NAME,), time.time())
-        store.install(spec.name, made, pem.installed(made, "self-signed"), record)
-        return store.record(spec.name)
-    if record.installed is not None:
-        return record
-    # What was known of it is lost, and can be read in it: all but what it was ordered for.
-    is_own_work = pem.read(pair.fullchain).self_signed
-    found = pem.installed(pair, "self-signed" if is_own_work else "authority")
-    known = replace(record, installed=found)
+    key = None
+    if pair is not None:
+        record, installed = _as_served(store, spec, record, pair, outbox)
+        has_names = not spec.domains or set(installed.domains) == set(spec.domains)
+        has_kind = pem.kind_of(pair.key) == spec.key_kind
+        # Nobody vouches for a self-signed one, so that nothing is lost with it.
+        if installed.source != "self-signed" or (has_names and has_kind):
+            return record
+        key = pair.key if has_kind else None
+    made = pem.self_signed(
+        key or pem.make_key(spec.key_kind), spec.domains or (_NO_NAME,), time.time()
+    )
+    store.install(spec.name, made, pem.installed(made, "self-signed"), record)
+    return store.record(spec.name)
+
+
+def _as_served(
+    store: Store, spec: CertificateSpec, record: Record, pair: pem.Pair, outbox: Path
+) -> tuple[Record, Installed]:
+    """Return the record of what is served, and what that is, even where nobody wrote it down.
+
+    Either that was lost, or the order that has just installed it was killed. Then it is what was
+    last ordered; or it is not known what it was ordered for, and it will be ordered again.
+    """
+    found = pem.read(pair.fullchain)
+    if record.installed is not None and record.installed.serial == found.serial:
+        return record, record.installed
+    source: Source = "self-signed" if found.self_signed else "authority"
+    wanted = record.wanted if source == "authority" else ""
+    installed = pem.installed(pair, source, wanted)
+    attempts = record.attempts
+    if spec.acme is not None and attempts.tries and attempts.tries[-1].outcome == "asked":
+        attempts = issued(attempts)
+        note_renewed(outbox, spec.acme.directory, spec, installed)
+    known = replace(record, installed=installed, attempts=attempts, window=None, ask_at=0.0)
     store.write_record(spec.name, known)
-    return known
+    return known, installed
 
 
-def _is_ours(record: Record) -> bool:
-    """Tell whether nobody vouches for what is served, so that nothing is lost with it."""
-    return record.installed is None or record.installed.source == "self-signed"
+def note_renewed(outbox: Path, origin: str, spec: CertificateSpec, installed: Installed) -> None:
+    """Let everybody who asked for it know that another certificate is served. Raises OSError.
+
+    Args:
+        outbox: that the event is dropped into.
+        origin: where the certificate comes from; with its serial it is the event's identity.
+        spec: of the certificate.
+        installed: what is served.
+    """
+    event = on_certificate_renewed(
+        str(uuid.uuid5(uuid.NAMESPACE_URL, f"{origin}#{installed.serial}")),
+        time.time(),
+        certificate=spec.name,
+        domains=installed.domains,
+        not_after=installed.not_after,
+    )
+    callbacks.drop(outbox, [event])
 
 
 def _with_own(
@@ -82,12 +119,5 @@ def _with_own(
     if record.installed == found and store.pair(spec.name) == (pair.fullchain, pair.key):
         return record, None
     store.install(spec.name, pair, found, record)
-    event = on_certificate_renewed(
-        str(uuid.uuid5(uuid.NAMESPACE_URL, f"{spec.name}#{found.serial}")),
-        time.time(),
-        certificate=spec.name,
-        domains=found.domains,
-        not_after=found.not_after,
-    )
-    callbacks.drop(outbox, [event])
+    note_renewed(outbox, spec.name, spec, found)
     return store.record(spec.name), None

@@ -182,6 +182,19 @@ def wanted_identity(spec: CertificateSpec) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 
+def means_identity(spec: CertificateSpec) -> str:
+    """Digest how a certificate is ordered: whoever changes that may have mended what failed."""
+    if spec.acme is None:
+        return ""
+    return hashlib.sha256(json.dumps(asdict(spec.acme)).encode()).hexdigest()[:32]
+
+
+def wait_s(spec: CertificateSpec) -> float:
+    """Return how long an order does nothing but wait for other name servers, seconds."""
+    challenge = spec.acme.challenge if spec.acme is not None else None
+    return challenge.wait_s if isinstance(challenge, DnsChallenge) else 0.0
+
+
 def covers(domains: Sequence[str], name: str) -> bool:
     """Tell whether a certificate for these domains is good for a name (RFC 6125, 6.4.3)."""
     lower = {each.lower() for each in domains}

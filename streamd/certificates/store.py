@@ -15,6 +15,7 @@ import contextlib
 import os
 import shutil
 import time
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -25,7 +26,7 @@ from streamd.state import write_private
 
 _CURRENT, _VERSIONS, _RECORD = "current", "versions", "record.json"
 _OWN = ".authorities"
-_KEPT_VERSIONS = 2
+_ANSWERS_KEPT_S = 86_400.0
 _PRIVATE_FILE, _PRIVATE_DIRECTORY = 0o600, 0o700
 _OPEN_TO_OTHERS = 0o077
 
@@ -79,7 +80,24 @@ class Store:
                 path.chmod(_PRIVATE_DIRECTORY if path.is_dir() else _PRIVATE_FILE)
                 opened.append(path)
             directories.sort()
+        self._forget_answers()
         return opened
+
+    def records_of_others(self, names: Collection[str]) -> list[Record]:
+        """Return what is known of certificates that the file does not have any more."""
+        others = sorted(
+            path.parent.name
+            for path in self.directory.glob(f"[!.]*/{_RECORD}")
+            if path.parent.name not in names
+        )
+        return [self.record(name) for name in others]
+
+    def _forget_answers(self) -> None:
+        """Take away the answers of orders that were killed."""
+        for path in self.challenges.iterdir():
+            with contextlib.suppress(FileNotFoundError):  # an order has just taken it back
+                if time.time() - path.stat().st_mtime > _ANSWERS_KEPT_S:
+                    path.unlink()
 
     def record(self, name: str) -> Record:
         """Return what is known of a certificate; nothing where that is damaged."""
@@ -126,6 +144,7 @@ class Store:
         versions = directory / _VERSIONS
         for path in (directory, versions):
             path.mkdir(mode=_PRIVATE_DIRECTORY, exist_ok=True)
+        before = _target(directory / _CURRENT)
         version = versions / f"{time.time_ns():020d}-{installed.serial[-16:]}"
         version.mkdir(mode=_PRIVATE_DIRECTORY)
         write_private(version / FULLCHAIN, pair.fullchain)
@@ -137,14 +156,23 @@ class Store:
                 _link(directory / file, f"{_CURRENT}/{file}")
         _sync(directory)
         self.write_record(name, replace(record, installed=installed))
-        for old in sorted(versions.iterdir())[:-_KEPT_VERSIONS]:
-            shutil.rmtree(old, ignore_errors=True)
+        for old in versions.iterdir():  # not by age, which is that of a clock
+            if old.name not in (before, version.name):
+                shutil.rmtree(old, ignore_errors=True)
 
     def put_aside(self, path: Path, reason: str) -> None:
         """Rename a file that cannot be read, so that a new one can take its place."""
-        aside = path.with_name(f"{path.name}.damaged-{int(time.time())}")
+        aside = path.with_name(f"{path.name}.damaged-{time.time_ns()}")
         path.rename(aside)
         self.set_aside.append((aside, reason))
+
+
+def _target(link: Path) -> str:
+    """Return the name of what a link leads to; "" for no link."""
+    try:
+        return link.readlink().name
+    except OSError:
+        return ""
 
 
 def _link(path: Path, target: str) -> None:

@@ -75,6 +75,8 @@ _OWN_WORDS = {
     "`acme.directory`",
     "untrusted": "the authority's own certificate is not trusted: {detail}; name who vouches for "
     "it in `acme.ca_file`, or check the machine's clock",
+    "ca-file": "`acme.ca_file` cannot be used, {detail}; name a PEM file of who vouches for the "
+    "authority",
     "timeout": "the authority did not finish in time: {detail}",
     "dns-update": "the name server does not take the answer: {detail}",
     "webroot": "the answer cannot be written where the web server would find it: {detail}",

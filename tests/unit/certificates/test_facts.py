@@ -4,7 +4,7 @@ import pytest
 
 from streamd.certificates.attempts import Attempts
 from streamd.certificates.facts import CertificateFacts, CertificateState, expiring, facts_of
-from streamd.certificates.record import Installed, Record, Source, from_json, to_json
+from streamd.certificates.record import Installed, Record, Source
 from streamd.certificates.spec import (
     AcmeSpec,
     Binding,
@@ -98,6 +98,8 @@ def test_what_is_no_order_is_refused(text: str) -> None:
         order_from_json(text)
 
 
-def test_a_record_is_read_as_it_was_written() -> None:
-    record = Record(installed("authority"), Attempts(3, NOW, (), "no"), "https://ca", None, 5.0)
-    assert from_json(to_json(record)) == record
+def test_own_files_are_not_blamed_for_what_failed_at_an_authority_before() -> None:
+    own = CertificateSpec("site", (), None, "/c.pem", "/k.pem")
+    record = Record(installed("own"), Attempts(3, NOW + 60, (), "no"))
+    found = facts_of(own, record, now=NOW, due_at=None, is_ordering=False, error=None)
+    assert (found.state, found.last_error, found.next_try_at) == ("valid", None, None)

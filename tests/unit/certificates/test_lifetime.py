@@ -25,7 +25,7 @@ def test_advice_is_followed_as_long_as_it_leaves_time(
 ) -> None:
     window = Window(start * DAY_S, (start + length) * DAY_S)
     at = renew_at(0, 90 * DAY_S, window=window, spread=spread)
-    assert at == min(window.start + spread * (window.end - window.start), 75 * DAY_S)
+    assert at == min(window.start + spread * (window.end - window.start), 72 * DAY_S)
 
 
 def test_a_certificate_that_is_to_be_replaced_now_is() -> None:

@@ -24,7 +24,8 @@ def store(tmp_path: Path) -> Store:
 
 
 def served(store: Store, spec: CertificateSpec = SITE) -> tuple[Record, str | None]:
-    return serve(store, spec, store.directory.parent / "outbox")
+    record, error = serve(store, spec, store.directory.parent / "outbox")
+    return record or Record(), error
 
 
 def put(store: Store, pair: pem.Pair, record: Record | None = None) -> None:
