@@ -91,8 +91,8 @@ class Storage:
         except self._failures as error:
             raise self._failed(error) from error
 
-    async def _write(self, file: BinaryIO, key: str, sent: Callable[[int], None]) -> "_Sums":
-        sums = _Sums()
+    async def _write(self, file: BinaryIO, key: str, sent: Callable[[int], None]) -> "Sums":
+        sums = Sums()
         writer = await self._operator.open(key, "wb", chunk=PART_BYTES, concurrent=1)
         while data := await asyncio.to_thread(file.read, _READ_BYTES):
             await writer.write(data)
@@ -101,7 +101,7 @@ class Storage:
         await writer.close()  # which makes it appear there, and so only where all of it was sent
         return sums
 
-    async def _verify(self, key: str, sums: "_Sums") -> None:
+    async def _verify(self, key: str, sums: "Sums") -> None:
         found = await self._operator.stat(key)
         if found.content_length != sums.bytes:
             raise StorageError(
@@ -122,10 +122,15 @@ class Storage:
         return StorageError(explain(type(error).__name__, str(error), self._secrets))
 
 
-class _Sums:
-    """Checksums of a file as services tell them."""
+class Sums:
+    """Checksums of a file as services tell them.
 
-    def __init__(self) -> None:
+    Args:
+        part_bytes: of the parts that it is sent in.
+    """
+
+    def __init__(self, part_bytes: int = PART_BYTES) -> None:
+        self._of_part = part_bytes
         self.bytes = 0
         self.sha256 = hashlib.sha256()
         self._md5 = hashlib.md5(usedforsecurity=False)
@@ -139,11 +144,11 @@ class _Sums:
         self.sha256.update(data)
         self._md5.update(data)
         while data:
-            room = PART_BYTES - self._part_bytes
+            room = self._of_part - self._part_bytes
             taken, data = data[:room], data[room:]
             self._part.update(taken)
             self._part_bytes += len(taken)
-            if self._part_bytes == PART_BYTES:
+            if self._part_bytes == self._of_part:
                 self._end_part()
 
     def is_known_by(self, etag: str, content_md5: str) -> bool:

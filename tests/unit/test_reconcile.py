@@ -72,7 +72,7 @@ async def live(core: Core, **changes: object) -> None:
 async def test_a_server_runs_and_a_target_while_its_stream_is_published(core: Core) -> None:
     await live(core)
     core.leave()
-    await wait_until(lambda: not core.runner.knows("target.out"), 10)
+    await wait_until(lambda: not core.runner.knows("target.out"), 30)
     await core.settled()
     assert core.runner.runs("server.main")
     assert core.runner.starts("server.main") == core.runner.starts("target.out") == 1
@@ -93,7 +93,7 @@ async def test_another_publisher_of_a_stream_gets_a_target_of_its_own(core: Core
     await live(core)
     core.leave()
     core.publish(client_id="c2")
-    await wait_until(lambda: core.runner.starts("target.out") == 2, 10)
+    await wait_until(lambda: core.runner.starts("target.out") == 2, 30)
     await core.until_runs("target.out")
     assert [spec.publisher for spec in core.runner.started if spec.name == "target.out"] == [
         "c1",
@@ -105,8 +105,8 @@ async def test_another_publisher_of_a_stream_gets_a_target_of_its_own(core: Core
 async def test_a_server_that_ends_takes_its_publishers_along_and_comes_back(core: Core) -> None:
     await live(core)
     core.runner.exit("server.main")
-    await wait_until(lambda: core.runner.starts("server.main") == 2, 10)
-    await wait_until(lambda: not core.runner.knows("target.out"), 10)
+    await wait_until(lambda: core.runner.starts("server.main") == 2, 30)
+    await wait_until(lambda: not core.runner.knows("target.out"), 30)
     await core.settled()
     assert core.reconciler.observed.publishers == {}
     assert core.failures("server.main") == 1
@@ -118,9 +118,9 @@ async def test_what_happened_while_supervisord_was_away_is_made_up_for(core: Cor
     core.leave()
     core.publish("live/b", "c2")
     core.runner.exit("server.main")
-    await wait_until(lambda: not core.reconciler.converged, 10)
+    await wait_until(lambda: not core.reconciler.converged, 30)
     core.runner.away = False
-    await wait_until(lambda: core.runner.starts("server.main") == 2, 10)
+    await wait_until(lambda: core.runner.starts("server.main") == 2, 30)
     await core.until_runs("server.main")
     core.publish("live/b", "c3")
     await core.until_runs("target.next")
@@ -135,7 +135,7 @@ async def test_every_exit_is_counted_once_however_often_it_is_seen(core: Core) -
     await live(core)
     for count in range(1, 4):
         core.runner.exit("target.out")
-        await wait_until(lambda n=count: core.failures("target.out") == n, 10)  # type: ignore[misc] # bound in the loop
+        await wait_until(lambda n=count: core.failures("target.out") == n, 30)  # type: ignore[misc] # bound in the loop
         await passes(core, 3)
         assert core.failures("target.out") == count
         await core.until_runs("target.out")
@@ -147,7 +147,7 @@ async def test_a_stop_that_was_asked_for_is_no_failure(core: Core) -> None:
     await live(core)
     moved = replace(OUT, urls=("rtmp://elsewhere/app/KEY",))
     await core.desire(desired(targets={"out": moved}))
-    await wait_until(lambda: core.runner.starts("target.out") == 2, 10)
+    await wait_until(lambda: core.runner.starts("target.out") == 2, 30)
     await core.settled()
     assert core.failures("target.out") == 0
 
@@ -161,12 +161,12 @@ async def test_the_backup_is_taken_after_failures_and_given_up_once_the_first_he
     for count in range(1, wanted.BACKUP_AFTER_FAILURES + 1):
         assert not core.runner.knows("target.out~backup")
         core.runner.exit("target.out")
-        await wait_until(lambda n=count: core.failures("target.out") == n, 10)  # type: ignore[misc] # bound in the loop
+        await wait_until(lambda n=count: core.failures("target.out") >= n, 30)  # type: ignore[misc] # bound in the loop
         if count < wanted.BACKUP_AFTER_FAILURES:
             await core.until_runs("target.out")
     await core.until_runs("target.out~backup", "target.out")
     core.report("target.out", 1_000_000)
-    await wait_until(lambda: not core.runner.knows("target.out~backup"), 10)
+    await wait_until(lambda: not core.runner.knows("target.out~backup"), 30)
     assert core.runner.runs("target.out")
 
 
@@ -176,11 +176,11 @@ async def test_a_server_that_was_down_for_long_comes_back_and_stays(
     core.main.busy = "TCP port 1935 is taken"
     core.main.api = "fails"
     await core.desire(desired())
-    await wait_until(lambda: core.failures("server.main") >= 2, 10)
+    await wait_until(lambda: core.failures("server.main") >= 2, 30)
     clock.shift(listings.SILENT_S + 5)
     core.main.busy = None
     await core.until_runs("server.main")
-    await wait_until(lambda: "server.main" in core.reconciler.observed.processes, 10)
+    await wait_until(lambda: "server.main" in core.reconciler.observed.processes, 30)
     await passes(core, 2)
     core.main.api = "works"
     await core.settled()
@@ -192,11 +192,11 @@ async def test_a_server_that_runs_and_is_silent_for_long_is_started_anew(
 ) -> None:
     await live(core)
     core.main.api = "fails"
-    await wait_until(lambda: "main" in core.reconciler.listings.errors, 10)
+    await wait_until(lambda: "main" in core.reconciler.listings.errors, 30)
     await passes(core, 5)
     assert core.runner.starts("server.main") == 1
     clock.shift(listings.SILENT_S)
-    await wait_until(lambda: core.failures("server.main") == 1, 10)
+    await wait_until(lambda: core.failures("server.main") == 1, 30)
     core.main.api = "works"
     await core.until_runs("server.main")
     await core.settled()
@@ -209,7 +209,7 @@ async def test_a_save_while_a_server_is_down_leaves_no_engine_of_the_past(
 ) -> None:
     core.main.busy = "TCP port 1935 is taken"
     await core.desire(desired())
-    await wait_until(lambda: core.failures("server.main") >= 1, 10)
+    await wait_until(lambda: core.failures("server.main") >= 1, 30)
     await core.desire(desired(servers={"main": replace(SERVER, api=1999)}))
     core.main.busy = None
     await core.until_runs("server.main")
@@ -217,7 +217,7 @@ async def test_a_save_while_a_server_is_down_leaves_no_engine_of_the_past(
     await core.until_runs("target.out")
     clock.shift(listings.SILENT_S + 5)
     await passes(core, 5)
-    await wait_until(lambda: core.main.probes > 0, 10)
+    await wait_until(lambda: core.main.probes > 0, 30)
     await core.settled()
     assert core.runner.starts("server.main") == 1
     assert core.reconciler.listings.errors == {}
@@ -233,17 +233,17 @@ async def test_a_server_that_ends_after_it_was_changed_is_asked_through_its_new_
     core.runner.exit("server.main")
     await core.desire(desired(servers={"main": replace(SERVER, api=1999)}))
     core.runner.away = False
-    await wait_until(lambda: core.runner.starts("server.main") == 2, 10)
+    await wait_until(lambda: core.runner.starts("server.main") == 2, 30)
     await core.until_runs("server.main")
     core.publish()
     await core.until_runs("target.out")
-    await wait_until(lambda: not core.reconciler.listings.errors, 10)
+    await wait_until(lambda: not core.reconciler.listings.errors, 30)
 
 
 async def test_what_nobody_foresaw_in_a_start_is_counted_and_tried_again(core: Core) -> None:
     core.main.start = "breaks"
     await core.desire(desired())
-    await wait_until(lambda: core.failures("server.main") >= 2, 10)
+    await wait_until(lambda: core.failures("server.main") >= 2, 30)
     history = core.reconciler.histories.by_process["server.main"]
     assert history.retry_at > time.monotonic() - 1
     assert "the start breaks" in (history.last_error or "")
@@ -257,7 +257,7 @@ async def test_a_process_that_cannot_be_started_is_a_failure_with_its_reason(cor
     await core.desire(desired())
     await core.until_runs("server.main")
     core.publish()
-    await wait_until(lambda: core.failures("target.out") >= 1, 10)
+    await wait_until(lambda: core.failures("target.out") >= 1, 30)
     error = core.reconciler.histories.by_process["target.out"].last_error
     assert error == "No such file or directory: /bin/ffmpeg"
 
@@ -272,7 +272,7 @@ async def test_a_server_that_hangs_as_it_starts_holds_up_no_other(core: Core) ->
     core.publish()
     await core.until_runs("target.out")
     core.leave()
-    await wait_until(lambda: not core.runner.knows("target.out"), 10)
+    await wait_until(lambda: not core.runner.knows("target.out"), 30)
     assert core.runner.starts("server.other") == 0
     assert not core.reconciler.converged
 
@@ -285,9 +285,9 @@ async def test_a_kick_that_hangs_holds_up_nothing(
     await live(core)
     core.engines.publish("else/where", "c9")  # nothing allows it
     core.reconciler.listings.ask_soon()
-    await wait_until(lambda: core.main.kicked == ["c9"], 10)
+    await wait_until(lambda: core.main.kicked == ["c9"], 30)
     core.leave()
-    await wait_until(lambda: not core.runner.knows("target.out"), 10)
+    await wait_until(lambda: not core.runner.knows("target.out"), 30)
     assert core.main.kicked == ["c9"]
 
 
@@ -296,7 +296,7 @@ async def test_one_who_may_not_publish_any_more_is_disconnected(
 ) -> None:
     await live(core)
     await core.desire(desired(rules={"live/*": StreamRule("live/*", frozenset())}))
-    await wait_until(lambda: not core.runner.knows("target.out"), 10)
+    await wait_until(lambda: not core.runner.knows("target.out"), 30)
     await core.settled()
     assert core.main.kicked == ["c1"]
     assert core.main.live == {}
@@ -312,10 +312,10 @@ async def test_a_process_that_does_not_die_is_not_killed_in_every_pass(
     await core.until_runs("server.main")
     await core.settled()
     core.main.api = "fails"
-    await wait_until(lambda: "main" in core.reconciler.listings.errors, 10)
+    await wait_until(lambda: "main" in core.reconciler.listings.errors, 30)
     clock.shift(listings.SILENT_S)
-    await wait_until(lambda: killed, 10)
-    await passes(core, 10)
+    await wait_until(lambda: killed, 30)
+    await passes(core, 30)
     assert killed == [core.runner.now("server.main").pid]
     assert not core.reconciler.converged
 
@@ -326,7 +326,7 @@ async def test_a_process_that_does_not_die_is_not_killed_in_every_pass(
 async def test_a_server_that_waits_for_its_next_try_is_not_converged(core: Core) -> None:
     core.main.busy = "TCP port 1935 is taken"
     await core.desire(desired())
-    await wait_until(lambda: core.failures("server.main") >= 4, 10)
+    await wait_until(lambda: core.failures("server.main") >= 4, 30)
     await passes(core, 5)
     assert not core.reconciler.converged
 
@@ -338,8 +338,8 @@ async def test_a_kick_without_effect_is_not_converged(
     core.main.kick_works = False
     await live(core)
     await core.desire(desired(rules={}))
-    await wait_until(lambda: core.main.kicked, 10)
-    await passes(core, 10)
+    await wait_until(lambda: core.main.kicked, 30)
+    await passes(core, 30)
     assert not core.reconciler.converged
     assert core.main.kicked == ["c1"]
 
@@ -349,7 +349,7 @@ async def test_a_target_that_waits_for_its_next_try_is_converged(core: Core) -> 
     for count in range(1, 4):
         await core.until_runs("target.out")
         core.runner.exit("target.out")
-        await wait_until(lambda n=count: core.failures("target.out") == n, 10)  # type: ignore[misc] # bound in the loop
+        await wait_until(lambda n=count: core.failures("target.out") == n, 30)  # type: ignore[misc] # bound in the loop
     assert not core.runner.runs("target.out")
     await core.settled()
 
@@ -364,7 +364,7 @@ async def test_a_save_while_a_pass_waits_for_supervisord_is_not_mixed_with_the_o
     core.runner.held = asyncio.Event()
     listed = core.runner.listed
     core.reconciler.wake()
-    await wait_until(lambda: core.runner.listed > listed, 10)
+    await wait_until(lambda: core.runner.listed > listed, 30)
     await core.desire(desired(servers={"other": OTHER}))
     held, core.runner.held = core.runner.held, None
     held.set()
@@ -379,7 +379,7 @@ async def test_a_save_while_a_pass_waits_for_supervisord_is_not_mixed_with_the_o
 async def test_settings_that_a_server_takes_while_it_runs_drop_nobody(core: Core) -> None:
     await live(core)
     await core.desire(desired(servers={"main": replace(SERVER, hls_fragment_s=4.0)}))
-    await wait_until(lambda: core.main.reloads == 1, 10)
+    await wait_until(lambda: core.main.reloads == 1, 30)
     await core.settled()
     assert core.main.reloads == core.runner.starts("server.main") == 1
     assert core.runner.starts("target.out") == 1
@@ -414,13 +414,13 @@ async def test_a_target_that_sends_nothing_while_its_input_goes_on_is_started_an
     monkeypatch.setattr(observe, "HELD_BACK_S", 0.1)
     await live(core)
     core.report("target.out", 1_000_000)
-    await wait_until(lambda: core.heard("target.out"), 10)
+    await wait_until(lambda: core.heard("target.out"), 30)
 
     def killed() -> bool:
         core.engines.publish("live/a", "c1", sent=int(time.monotonic() * 1e6))
         return core.failures("target.out") == 1
 
-    await wait_until(killed, 10)
+    await wait_until(killed, 30)
     assert core.reconciler.histories.by_process["target.out"].last_error == stalls.STALLED
 
 
@@ -432,7 +432,7 @@ async def test_a_target_whose_input_stands_still_is_left_alone(
     monkeypatch.setattr(observe, "HELD_BACK_S", 0.0)
     await live(core)
     core.report("target.out", 1_000_000)
-    await wait_until(lambda: core.heard("target.out"), 10)
+    await wait_until(lambda: core.heard("target.out"), 30)
     await passes(core, 5)
     assert core.runner.starts("target.out") == 1
     assert core.failures("target.out") == 0
@@ -459,5 +459,5 @@ async def test_a_stream_on_demand_is_pulled_while_somebody_asks_for_it_and_for_a
         core.reconciler.wake()
         return not core.runner.knows("playout.live/door")
 
-    await wait_until(has_ended, 10)
+    await wait_until(has_ended, 30)
     assert core.runner.starts("playout.live/door") == 1

@@ -183,7 +183,7 @@ def test_a_storage_that_nothing_goes_to_is_told(tmp_path: Path) -> None:
 def test_options_of_a_storage_are_secret_unless_they_are_known_not_to_be(tmp_path: Path) -> None:
     text = (
         "version: 1\nstorages: {cloud: {url: 's3://b', options: {region: here, "
-        "access_key_id: 0123, secret_access_key: 'abcdef', whatever: 'ghijkl'}}}\n"
+        "access_key_id: 0123, secret_access_key: 'abcdef', session_token: 'ghijkl'}}}\n"
     )
     loaded = load_text(tmp_path, text, machine=SRS)
     storage = loaded.config.storages["cloud"]
@@ -192,7 +192,7 @@ def test_options_of_a_storage_are_secret_unless_they_are_known_not_to_be(tmp_pat
         "region": "here",
         "access_key_id": "0123",
         "secret_access_key": "abcdef",
-        "whatever": "ghijkl",
+        "session_token": "ghijkl",
     }
     assert "abcdef" not in repr(storage)
 
