@@ -30,6 +30,7 @@ from streamd.doctor import (
     service,
 )
 from streamd.doctor.check_certificates import check_certificates
+from streamd.doctor.check_storages import check_storages
 from streamd.doctor.connect import AT_ONCE, reach_all
 from streamd.doctor.context import Context, look
 from streamd.doctor.finding import AS_ROOT, Finding, Report, error, ok, split_advice, unknown
@@ -333,5 +334,6 @@ CHECKS: Mapping[str, Check] = {
     "sources": check_sources,
     "callbacks": check_callbacks,
     "certificates": check_certificates,
+    "storages": check_storages,
 }
 """Every check by its title, in the order of the report. A new check is one more line here."""

@@ -18,6 +18,8 @@ from tests.support.app import App, app
 from tests.support.browser import chromium, chromium_path
 from tests.support.media import decoded_frames, publisher
 from tests.support.mounts import hanging_mount, small_disk
+from tests.support.object_store import SECRET as STORE_SECRET
+from tests.support.object_store import object_store
 from tests.support.streamd import SECRET, Streamd
 from tests.support.waiting import wait_until_sync
 
@@ -316,3 +318,46 @@ def test_a_mount_that_hangs_holds_up_nothing(daemon: Streamd, tmp_path: Path) ->
             wait_until_sync(lambda: "live/third" in daemon.status()["streams"])
             assert decoded_frames(daemon.url("live/show", None)) == FRAMES_PER_S
         assert daemon.stop() == 0
+
+
+@pytest.mark.parametrize("engine", ["nginx-rtmp"], indirect=True)
+def test_a_recording_is_uploaded_once_the_keys_are_right_and_stays_there_alone(
+    daemon: Streamd, told: App, tmp_path: Path
+) -> None:
+    with object_store(tmp_path) as store:
+
+        def save(secret: str) -> None:
+            options = store.options | {"secret_access_key": secret}
+            storage = (
+                f"storages:\n  cloud: {{url: '{store.url}', options: {json.dumps(options)}}}\n"
+            )
+            recorded = rule(tmp_path / "rec", resume="1s", upload="cloud", keep_local="false")
+            text = telling(told) + storage + recorded
+            daemon.write(daemon.head() + STREAMS + text)
+
+        save("wrong-secret-that-nobody-may-see")
+        daemon.start()
+        with publisher(daemon.url("live/show")):
+            path = wait_recorded(daemon, 3)["path"]
+        daemon.wait_for_state("storages", "cloud", "error", FINISHED_S)
+        assert "SignatureDoesNotMatch" in daemon.status()["storages"]["cloud"]["last_error"]
+        assert daemon.state("recordings", ENTRY) == "uploading"
+        found = daemon.cli("doctor", check=False).stdout
+        assert "storages.cloud: SignatureDoesNotMatch" in found
+        save(STORE_SECRET)
+        wait_until_sync(
+            lambda: [each["local"] for each in daemon.status()["recorded"]] == [False], FINISHED_S
+        )
+        (done,) = daemon.status()["recorded"]
+        assert done["uploaded"]
+        below = Path(path).relative_to(tmp_path / "rec")
+        assert done["url"] == f"{store.options['endpoint']}/bucket/rec/{below}/index.mp4"
+        data = store.files()[f"{below}/index.mp4"]
+        copy = tmp_path / "copy.mp4"
+        copy.write_bytes(data)
+        assert decoded_frames(str(copy), frames=10_000) >= 2.5 * FRAMES_PER_S
+        assert told.wait_told("on_record_end")["artifact_url"] == done["url"]
+        wait_until_sync(lambda: not Path(path).exists(), what="nothing to stay here")
+        for text in (daemon.log, json.dumps(daemon.status()), found):
+            assert "wrong-secret" not in text
+            assert STORE_SECRET not in text
