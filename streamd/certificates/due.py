@@ -12,10 +12,17 @@ from streamd.certificates.spec import CertificateSpec, means_identity, wanted_id
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """What is next: to order, or to ask the authority when to renew; `at` is a Unix time."""
+    """What is next.
+
+    Attributes:
+        what: to order, or to ask the authority when to renew.
+        at: when, Unix time.
+        allowed_at: when an order is allowed at the earliest, Unix time.
+    """
 
     what: Literal["order", "ask"]
     at: float
+    allowed_at: float
 
 
 def known_of(spec: CertificateSpec, record: Record) -> Record:
@@ -67,8 +74,8 @@ def due(spec: CertificateSpec, record: Record, all_tries: Iterable[Try], now: fl
     """
     wanted_at = order_at(spec, record)
     allowed_at = earliest(record.attempts, all_tries, try_now(spec, record, now))
-    order = Due("order", max(wanted_at, allowed_at))
+    order = Due("order", max(wanted_at, allowed_at), allowed_at)
     is_asked = wanted_at > 0 and record.installed is not None and record.installed.ari is not None
     if is_asked and record.ask_at < order.at:
-        return Due("ask", record.ask_at)
+        return Due("ask", record.ask_at, allowed_at)
     return order

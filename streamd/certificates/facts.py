@@ -11,6 +11,13 @@ from streamd.certificates.spec import CertificateSpec
 CertificateState = Literal["issuing", "valid", "renewing", "failing", "expired"]
 
 WARN_BEFORE_S = 7 * 86_400.0
+_HELD = (
+    "it was tried so often of late that its authority would refuse; streamd tries again when the "
+    "authority's limits allow it"
+)
+
+_CUT_OFF = "the last order was ended before anybody knew what came of it; streamd tries again"
+
 SHORT_SHARE = 0.25
 """A certificate of a few days is warned of when this share of its lifetime is left."""
 
@@ -43,12 +50,26 @@ class CertificateFacts:
     last_error: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """When it is, and when a certificate is ordered, Unix times.
+
+    Attributes:
+        now: the time.
+        due_at: when another one is to be obtained; None for own files.
+        allowed_at: when the limits of its authority allow another try.
+    """
+
+    now: float
+    due_at: float | None = None
+    allowed_at: float = 0.0
+
+
 def facts_of(
     spec: CertificateSpec,
     record: Record,
+    moments: Moments,
     *,
-    now: float,
-    due_at: float | None,
     is_ordering: bool,
     error: str | None,
 ) -> CertificateFacts:
@@ -57,28 +78,30 @@ def facts_of(
     Args:
         spec: what the file asks for.
         record: what is known of it.
-        now: Unix time.
-        due_at: when another one is to be obtained; None for own files.
+        moments: of now, and of the next order.
         is_ordering: one is being obtained now.
         error: what is wrong now beside what the record says.
     """
+    now, due_at = moments.now, moments.due_at
     installed = record.installed
     # What failed before its files became the operator's own is of no interest any more.
     attempts = record.attempts if spec.acme is not None else Attempts()
+    next_at = max(attempts.next_at, moments.allowed_at)
+    is_due = due_at is not None and due_at <= now
     told = error or attempts.last_error
+    if told is None and is_due and next_at > now and not is_ordering:
+        told = _HELD if next_at > attempts.next_at else _CUT_OFF
     served = installed if installed is not None and installed.source != "self-signed" else None
     return CertificateFacts(
         spec.name,
-        _state(
-            served, now, is_due=is_ordering or (due_at is not None and due_at <= now), error=told
-        ),
+        _state(served, now, is_due=is_ordering or is_due, error=told),
         spec.domains or (installed.domains if installed else ()),
         serial=served.serial if served else "",
         issuer=served.issuer if served else "",
         not_before=served.not_before if served else None,
         not_after=served.not_after if served else None,
         renew_at=due_at if served else None,
-        next_try_at=attempts.next_at if told and attempts.next_at > now else None,
+        next_try_at=next_at if told and next_at > now else None,
         last_error=told,
     )
 

@@ -15,7 +15,7 @@ import structlog
 
 from streamd.certificates import attempts
 from streamd.certificates.due import due, known_of, order_at, try_now
-from streamd.certificates.facts import CertificateFacts, facts_of
+from streamd.certificates.facts import CertificateFacts, Moments, facts_of
 from streamd.certificates.lifetime import ask_again_s
 from streamd.certificates.listener import ChallengeListener
 from streamd.certificates.ordering import Ordered, carry_out
@@ -50,6 +50,7 @@ class Certificates:
         self._unwritten: dict[str, str] = {}
         self._orders: dict[str, asyncio.Task[None]] = {}
         self._asking: set[str] = set()
+        self._allowed: dict[str, float] = {}
         self._listeners: dict[tuple[str, int], ChallengeListener] = {}
         self._deaf: dict[tuple[str, int], str] = {}
         self._https_port: int | None = None
@@ -84,7 +85,7 @@ class Certificates:
         self._https_port = https_port
         for name in self._orders.keys() - specs.keys():
             self._orders[name].cancel()
-        for known in (self._records, self._errors, self._unwritten):
+        for known in (self._records, self._errors, self._unwritten, self._allowed):
             for name in known.keys() - specs.keys():
                 del known[name]
         self.wake()
@@ -139,8 +140,11 @@ class Certificates:
             found[name] = facts_of(
                 spec,
                 record,
-                now=now,
-                due_at=order_at(spec, record) if spec.acme else None,
+                Moments(
+                    now,
+                    order_at(spec, record) if spec.acme else None,
+                    self._allowed.get(name, 0.0),
+                ),
                 is_ordering=name in self._orders and name not in self._asking,
                 error=self._errors.get(name) or self._unwritten.get(name) or self._deafness(spec),
             )
@@ -181,6 +185,7 @@ class Certificates:
                 continue
             record = self._records[name] = known_of(spec, self._records[name])
             next_ = due(spec, record, tries, now)
+            self._allowed[name] = next_.allowed_at
             if next_.at > now:
                 wait_s = min(wait_s, max(next_.at - now, 0.1))
             elif len(self._orders) >= AT_ONCE:

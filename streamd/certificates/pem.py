@@ -5,9 +5,10 @@ memory that a daemon without one need not spend.
 """
 
 import base64
+import contextlib
 import ipaddress
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -29,6 +30,16 @@ _LONGEST_COMMON_NAME = 64  # RFC 5280, A.1: ub-common-name
 
 _BLOCK = re.compile(
     r"-----BEGIN CERTIFICATE-----\s.*?-----END CERTIFICATE-----[^\S\n]*\n?", re.DOTALL
+)
+
+_UNREADABLE = (
+    ValueError,
+    TypeError,
+    OverflowError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
 )
 
 
@@ -66,6 +77,21 @@ class Read:
     ari: str | None
 
 
+@contextlib.contextmanager
+def _read_with_care() -> Iterator[None]:
+    """Translate what a damaged certificate, or one of an unknown kind, is found to be only later.
+
+    `cryptography` reads its parts when they are asked for.
+    """
+    try:
+        yield
+    except _UNREADABLE as error:
+        raise PairError(
+            f"holds a certificate that cannot be read ({error}); take another copy of it"
+        ) from error
+
+
+@_read_with_care()
 def read(fullchain: str) -> Read:
     """Read the first certificate of a chain.
 
@@ -151,6 +177,7 @@ def signing_request(key: str, domains: Sequence[str]) -> bytes:
     return signed.public_bytes(serialization.Encoding.PEM)
 
 
+@_read_with_care()
 def checked_pair(fullchain: str, key: str) -> Pair:
     """Return a pair that can be served, in the order in which it has to be.
 
@@ -174,6 +201,7 @@ def checked_pair(fullchain: str, key: str) -> Pair:
     for below, above in pairwise(chain):
         _make_sure_issued(below, above)
     text = "".join(each.public_bytes(serialization.Encoding.PEM).decode() for each in chain)
+    read(text)  # so that nobody who has a pair meets a part of it that cannot be read
     return Pair(text, _key_pem(private))
 
 

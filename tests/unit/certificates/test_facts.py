@@ -3,7 +3,13 @@
 import pytest
 
 from streamd.certificates.attempts import Attempts
-from streamd.certificates.facts import CertificateFacts, CertificateState, expiring, facts_of
+from streamd.certificates.facts import (
+    CertificateFacts,
+    CertificateState,
+    Moments,
+    expiring,
+    facts_of,
+)
 from streamd.certificates.record import Installed, Record, Source
 from streamd.certificates.spec import (
     AcmeSpec,
@@ -50,7 +56,7 @@ def test_the_state_says_what_is_to_be_known(
     record = Record(
         installed(source, left_days=left_days), Attempts(next_at=NOW + 60, last_error=error)
     )
-    found = facts_of(SITE, record, now=NOW, due_at=NOW + 1, is_ordering=is_ordering, error=None)
+    found = facts_of(SITE, record, Moments(NOW, NOW + 1), is_ordering=is_ordering, error=None)
     assert found.state == state
     assert (found.not_after is None) is (source == "self-signed")
     assert found.next_try_at == (NOW + 60 if error else None)
@@ -101,5 +107,22 @@ def test_what_is_no_order_is_refused(text: str) -> None:
 def test_own_files_are_not_blamed_for_what_failed_at_an_authority_before() -> None:
     own = CertificateSpec("site", (), None, "/c.pem", "/k.pem")
     record = Record(installed("own"), Attempts(3, NOW + 60, (), "no"))
-    found = facts_of(own, record, now=NOW, due_at=None, is_ordering=False, error=None)
+    found = facts_of(own, record, Moments(NOW), is_ordering=False, error=None)
     assert (found.state, found.last_error, found.next_try_at) == ("valid", None, None)
+
+
+@pytest.mark.parametrize(
+    ("next_at", "allowed_at", "told"),
+    [
+        (NOW - 5, NOW - 5, None),
+        (NOW + 60, NOW + 60, "the last order was ended"),
+        (NOW + 60, NOW + 9000, "the authority's limits"),
+    ],
+)
+def test_a_certificate_that_has_to_wait_says_what_for_and_until_when(
+    next_at: float, allowed_at: float, told: str | None
+) -> None:
+    record = Record(installed("self-signed"), Attempts(1, next_at))
+    found = facts_of(SITE, record, Moments(NOW, 0.0, allowed_at), is_ordering=False, error=None)
+    assert (told or "None") in str(found.last_error)
+    assert found.next_try_at == (allowed_at if told else None)

@@ -1,5 +1,8 @@
 """Certificates and keys: what is read, made, and refused."""
 
+import base64
+import contextlib
+import ssl
 import time
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -9,6 +12,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import NameOID
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from streamd.certificates import pem
 from streamd.certificates.pem import PairError
@@ -152,3 +157,36 @@ def test_a_serial_with_a_first_bit_of_one_is_written_as_a_positive_number() -> N
 def test_the_links_of_a_chain_follow_each_other() -> None:
     for below, above in pairwise((LEAF, MIDDLE, ROOT)):
         below.certificate.verify_directly_issued_by(above.certificate)
+
+
+@pytest.mark.filterwarnings("ignore")  # cryptography warns of what it reads all the same
+@given(st.data())
+@settings(max_examples=300)
+def test_a_damaged_certificate_is_read_or_refused_and_nothing_else(data: st.DataObject) -> None:
+    der = bytearray(LEAF.certificate.public_bytes(serialization.Encoding.DER))
+    for _ in range(data.draw(st.integers(1, 3))):
+        der[data.draw(st.integers(0, len(der) - 1))] = data.draw(st.integers(0, 255))
+    text = ssl.DER_cert_to_PEM_cert(bytes(der))
+    with contextlib.suppress(PairError):
+        pem.doubts(text, NAMES, NOW)
+    try:
+        pair = pem.checked_pair(text, LEAF.key_text)
+    except PairError:
+        return
+    assert pem.installed(pair, "own").source == "own"
+
+
+@given(st.binary(max_size=200) | st.just(b"\xff" * 50))
+def test_whatever_stands_between_the_lines_of_pem_is_read_or_refused(content: bytes) -> None:
+    inner = base64.encodebytes(content).decode()
+    chain = f"-----BEGIN CERTIFICATE-----\n{inner}-----END CERTIFICATE-----\n"
+    key = f"-----BEGIN PRIVATE KEY-----\n{inner}-----END PRIVATE KEY-----\n"
+    for fullchain, private in ((chain, LEAF.key_text), (LEAF.text, key)):
+        with pytest.raises(PairError):
+            pem.checked_pair(fullchain, private)
+
+
+def test_a_key_is_found_beside_its_certificate_and_after_its_parameters() -> None:
+    assert pem.checked_pair(LEAF.text, LEAF.text + LEAF.key_text).key == LEAF.key_text
+    parameters = "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n"
+    assert pem.checked_pair(LEAF.text, parameters + LEAF.key_text).key == LEAF.key_text

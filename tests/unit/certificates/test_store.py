@@ -1,15 +1,26 @@
 """Certificates on disk: replaced as a pair, private, and never lost to damage."""
 
+import itertools
+import os
 import threading
 import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from streamd.certificates import pem
+from streamd.certificates.attempts import Attempts, Try
+from streamd.certificates.due import order_at
 from streamd.certificates.record import Record
 from streamd.certificates.serving import serve
-from streamd.certificates.spec import AcmeSpec, CertificateSpec, certificate_paths
+from streamd.certificates.spec import AcmeSpec, CertificateSpec, certificate_paths, wanted_identity
 from streamd.certificates.store import Store
 
 NOW = time.time()
@@ -31,6 +42,31 @@ def served(store: Store, spec: CertificateSpec = SITE) -> tuple[Record, str | No
 def put(store: Store, pair: pem.Pair, record: Record | None = None) -> None:
     (store.directory / "site").mkdir(exist_ok=True)
     store.install("site", pair, pem.installed(pair, "authority"), record or Record())
+
+
+def by_an_authority(*names: str) -> pem.Pair:
+    """Return what somebody else vouches for."""
+    key, signer = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([]))
+        .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "CA")]))
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(days=90))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), critical=True
+        )
+        .sign(signer, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    return pem.Pair(certificate.public_bytes(serialization.Encoding.PEM).decode(), private.decode())
 
 
 def test_https_can_listen_before_there_is_a_certificate(store: Store) -> None:
@@ -149,3 +185,104 @@ def test_a_disk_that_takes_nothing_is_told(tmp_path: Path) -> None:
     blocked = tmp_path / "certificates"
     blocked.write_text("a file in the way")
     assert "cannot be" in (served(Store(blocked))[1] or "")
+
+
+def test_a_self_signed_one_follows_the_names_of_the_file_and_keeps_its_key(store: Store) -> None:
+    served(store)
+    _, key = store.pair("site") or ("", "")
+    wider = CertificateSpec("site", ("*.example.com", "example.com"), SITE.acme)
+    record, _ = served(store, wider)
+    chain, kept = store.pair("site") or ("", "")
+    assert pem.read(chain).domains == wider.domains
+    assert record.installed is not None
+    assert record.installed.serial == pem.read(chain).serial
+    assert kept == key
+    assert served(store, wider)[0] == record
+
+
+def test_what_an_order_installed_is_known_when_it_was_killed_right_after(store: Store) -> None:
+    served(store)
+    wanted = wanted_identity(SITE)
+    asked = Try(NOW, SITE.domains, "https://ca/dir", outcome="asked")
+    known = replace(store.record("site"), attempts=Attempts(1, NOW + 60, (asked,)), wanted=wanted)
+    issued = by_an_authority(*SITE.domains)
+    store.install("site", issued, pem.installed(issued, "authority", wanted), known)
+    store.write_record("site", known)  # as it was before: the last step was not made
+
+    record, error = served(store)
+    assert error is None
+    assert record.installed == pem.installed(issued, "authority", wanted)
+    assert (record.attempts.failures, record.attempts.next_at) == (0, 0.0)
+    assert [each.outcome for each in record.attempts.tries] == ["issued"]
+    assert order_at(SITE, record) > NOW  # and nothing is ordered again
+    outbox = store.directory.parent / "outbox/incoming"
+    assert ["on_certificate_renewed" in path.read_text() for path in outbox.iterdir()] == [True]
+
+
+def test_a_swap_that_is_killed_at_any_step_leaves_a_pair_and_the_next_one_succeeds(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (pem.self_signed(pem.make_key("ecdsa"), SITE.domains, NOW) for _ in range(2))
+    put(store, first)
+    steps = 0
+    for name in ("mkdir", "symlink_to", "replace"):
+        real = getattr(Path, name)
+
+        def step(*args: Any, real: Any = real, **options: Any) -> Any:
+            nonlocal steps
+            steps -= 1
+            if steps == 0:
+                raise KeyboardInterrupt
+            return real(*args, **options)
+
+        monkeypatch.setattr(Path, name, step)
+    for die_at in itertools.count(1):
+        steps = die_at
+        try:
+            put(store, second)
+        except KeyboardInterrupt:
+            steps = 0
+            assert pem.checked_pair(*(store.pair("site") or ("", ""))) in (first, second)
+            assert served(store)[1] is None
+            put(store, first)
+        else:
+            break
+    assert die_at > 5
+    assert store.pair("site") == (second.fullchain, second.key)
+    assert len([*(store.directory / "site/versions").iterdir()]) == 2
+
+
+def test_what_is_served_is_kept_whatever_the_clock_said_when_it_came(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pairs = [pem.self_signed(pem.make_key("ecdsa"), SITE.domains, NOW) for _ in range(4)]
+    for pair, year in zip(pairs, (2050, 2051, 2026, 1970), strict=True):
+        monkeypatch.setattr(time, "time_ns", lambda year=year: (year - 1970) * 31_556_952 * 10**9)
+        put(store, pair)
+        assert store.pair("site") == (pair.fullchain, pair.key)
+
+
+def test_answers_of_orders_that_were_killed_are_taken_away_after_a_day(store: Store) -> None:
+    old, young = store.challenges / "old", store.challenges / "young"
+    for path in (old, young):
+        path.write_text("answer")
+    os.utime(old, (NOW - 90_000, NOW - 90_000))
+    store.prepare()
+    assert (old.exists(), young.exists()) == (False, True)
+
+
+def test_certificates_that_left_the_file_are_remembered(store: Store) -> None:
+    served(store)
+    (store.directory / "empty").mkdir()
+    assert store.records_of_others({"site"}) == []
+    assert store.records_of_others(()) == [store.record("site")]
+
+
+def test_a_record_that_cannot_be_read_is_not_taken_for_an_empty_one(store: Store) -> None:
+    served(store)
+    path = store.directory / "site/record.json"
+    path.unlink()
+    path.mkdir()
+    record, error = serve(store, SITE, store.directory.parent / "outbox")
+    assert record is None
+    assert "record.json cannot be used" in (error or "")
