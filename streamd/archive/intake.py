@@ -3,7 +3,6 @@
 import uuid
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from streamd.archive.announce import begin_event
 from streamd.archive.assign import Add, Drop, Keep, Move, Piece, Rules, SetAside, Step, assign
@@ -13,7 +12,7 @@ from streamd.archive.recording import Recording
 from streamd.archive.spec import ArchiveSpec
 from streamd.archive.spool import Spool
 from streamd.archive.store import Store
-from streamd.callbacks import outbox
+from streamd.archive.tell import UntoldError, tell
 
 _RETRY_S = 5.0
 
@@ -43,6 +42,7 @@ class Intake:
         self._begun: dict[str, list[Recording]] = {}
         self._changes: dict[str, tuple[Sequence[tuple[str, int]], float]] = {}
         self._retry_at: dict[str, float] = {}
+        self._untold: str | None = None
         self.recordings: dict[str, Recording] = {}
         self.live: dict[str, Piece] = {}
         self.troubles: dict[str, str] = {}
@@ -81,7 +81,7 @@ class Intake:
         self._changes = {
             name: each for name, each in self._changes.items() if name in pieces or name in open_
         }
-        self._tell_begun()
+        self._tell_begun(monotonic)
 
     def _assign(self, stream: str, pieces: Sequence[Piece], now: float, idle_s: float) -> None:
         recordings = [each for each in [*self.recordings.values()] if each.stream == stream]
@@ -143,7 +143,7 @@ class Intake:
             path = f"{path}~{name[:8]}"
         return Recording(name, self._spec.rule, stream, path, round(started_at, 3))
 
-    def _tell_begun(self) -> None:
+    def _tell_begun(self, monotonic: float) -> None:
         untold = [
             each
             for each in [*self.recordings.values()]
@@ -153,13 +153,20 @@ class Intake:
             return
         untold.sort(key=lambda each: each.started_at)
         try:
-            outbox.drop(Path(self._spec.outbox), map(begin_event, untold))
-            for each in untold:
-                told = replace(each, begin_told=True)
+            tell(self._spec.outbox, map(begin_event, untold))
+        except UntoldError as error:
+            if str(error) != self._untold:
+                self._say("error", str(error))
+            self._untold = str(error)
+            return
+        self._untold = None
+        for each in untold:
+            told = replace(each, begin_told=True)
+            self.recordings[each.uuid] = told  # at once: they are not told again while we live
+            try:
                 self._store.keep(told)
-                self.recordings[each.uuid] = told
-        except OSError as error:
-            self._say("error", f"callbacks cannot be told: {error}")
+            except OSError as error:
+                self._fail(each.stream, error, monotonic)
 
     def _idle_s(self, stream: str, pieces: Sequence[Piece], monotonic: float) -> float:
         """Return how long nothing of a stream has changed, as far as we have seen."""

@@ -25,9 +25,9 @@ from streamd.archive.shelf import Shelf
 from streamd.archive.spec import ArchiveSpec
 from streamd.archive.spool import Spool, SpoolError
 from streamd.archive.store import Store
+from streamd.archive.tell import UntoldError, tell
 from streamd.archive.upload import Uploader
 from streamd.archive.upload_loop import UploadLoop
-from streamd.callbacks import outbox
 
 LOOK_S = 1.0
 REPORT_S = 5.0
@@ -144,7 +144,7 @@ class Archive:
                 if recording.state in _SETTLED:
                     await asyncio.to_thread(self._settle, recording)
                 self._retries.done(recording)
-            except NotNowError as error:
+            except (NotNowError, UntoldError) as error:
                 self._retries.failed(recording, str(error))
             except OSError as error:
                 where = error.filename or recording.path
@@ -205,7 +205,7 @@ class Archive:
         if not recording.end_told:
             begin = [] if recording.begin_told else [begin_event(recording)]
             end = end_event(recording, url=self._shelf.url_of(recording), at=time.time())
-            outbox.drop(Path(self._spec.outbox), [*begin, end])
+            tell(self._spec.outbox, [*begin, end])
             recording = replace(recording, begin_told=True, end_told=True)
             self._store.keep(recording)
         if self._is_elsewhere_only(recording):

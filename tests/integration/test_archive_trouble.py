@@ -83,7 +83,7 @@ def test_below_the_limit_recording_pauses_and_goes_on_when_there_is_room(tmp_pat
             here.wait_for("recording pauses: ")
             space = here.status()["space"]
             assert space["free"] < space["limit"] == 8 * MB
-            (disk / "ballast").write_bytes(bytes(int(23.5 * MB)))
+            os.truncate(disk / "ballast", int(23.5 * MB))  # writing it again would empty it first
             wait_until_sync(lambda: here.status()["space"]["free"] > 8 * MB, what="some room")
             assert here.status()["paused"], "a little room more is not enough"
             (disk / "ballast").unlink()
@@ -180,17 +180,26 @@ def test_a_stream_whose_directory_cannot_be_made_waits_and_disturbs_no_other(
     assert [event.action for event in here.events()].count("on_record_begin") == 2
 
 
-def test_an_outbox_that_cannot_be_written_holds_up_the_telling_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("resume_s", [0.0, 3.0], ids=["over when it is found", "over later"])
+def test_an_outbox_that_cannot_be_written_holds_up_the_telling_alone(
+    tmp_path: Path, resume_s: float
+) -> None:
     (tmp_path / "outbox").write_text("in the way")
-    here = place(tmp_path)
+    here = place(tmp_path, resume_s=resume_s)
     fill(here)
     with here.archive():
         wait_until_sync(lambda: [*here.root.rglob("index.mp4")], what="the file")
         here.wait_for("callbacks cannot be told")
+        wait_until_sync(
+            lambda: "callbacks cannot be told" in str(here.status().get("recordings")),
+            what="the reason to be told",
+        )
         (tmp_path / "outbox").unlink()
         (recording,) = here.finished()
     assert [event.action for event in here.events()] == ["on_record_begin", "on_record_end"]
     assert recording.begin_told
+    said = [line for line in here.log().splitlines() if "callbacks cannot be told" in line]
+    assert len(said) <= 2, "at the begin, and at the end"
 
 
 def test_an_ffmpeg_that_is_missing_holds_up_the_finish_alone(tmp_path: Path) -> None:
