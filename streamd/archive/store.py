@@ -62,8 +62,10 @@ class Store:
         self._torn: set[str] = set()
 
     def unfinished(self) -> list[Recording]:
-        """Return the recordings that need work. Raises OSError."""
+        """Return the recordings that need work, and remove what a kill has left. Raises OSError."""
         found: list[Recording] = []
+        for path in self._spool.glob(f"*{files.PART}"):
+            path.unlink(missing_ok=True)
         for path in sorted(self._spool.glob(f"*{_POINTER}")):
             pointer = self._pointer(path)
             recording = None if pointer is None else self._load(pointer)
@@ -130,11 +132,15 @@ class Store:
         self.keep(replace(recording, state="deleting"))
         files.remove_tree(directory, last=FILE)
         self.done(recording)
-        for parent in directory.parents:
-            if parent == self._root:
+        self._remove_empty(directory.parent)
+
+    def _remove_empty(self, directory: Path) -> None:
+        """Delete a directory below the root, and what leads to it, as far as they are empty."""
+        for each in (directory, *directory.parents):
+            if each == self._root:
                 break
             try:
-                parent.rmdir()
+                each.rmdir()
             except OSError:  # others are in it
                 break
 
@@ -228,6 +234,10 @@ class Store:
             made = Segment(name, media.start, media.ticks, status.st_size, status.st_mtime)
             found.setdefault(name, made)
         if not found and not names & {MP4, PLAYLIST}:
+            for name in names:
+                if name.endswith(files.PART):
+                    (Path(path) / name).unlink(missing_ok=True)
+            self._remove_empty(Path(path))
             return None
         recording = Recording(
             pointer.uuid,

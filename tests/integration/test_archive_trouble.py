@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from streamd.archive.files import PART
 from streamd.archive.recording import Recording
 from streamd.archive.recording_json import FILE
+from streamd.archive.store import Store
 from tests.support.archive import Place, kill, picture_digests, place, write_segments
 from tests.support.media import clip
 from tests.support.waiting import wait_until_sync
@@ -68,8 +70,20 @@ def test_whatever_is_killed_and_when_a_recording_is_finished_once(
         }
         assert told.keys() == {each.uuid for each in recordings}
         assert len({event.request_id for event in events if event.action == action}) == len(told)
-    left = [path.name for path in here.root.rglob("*") if path.name.endswith(".part")]
+    left = [str(path) for path in here.root.rglob("*") if path.name.endswith(".part")]
     assert left == []
+
+
+def test_what_a_kill_left_half_written_is_removed(tmp_path: Path) -> None:
+    here = place(tmp_path)
+    here.spool.mkdir(parents=True)
+    path = here.root / "live/cam/2026-11-23/013000Z-0"
+    store = Store("archive", here.root, here.spool, lambda *_: None)
+    store.keep(Recording("0", "archive", "live/cam", str(path), 0.0))
+    (path / FILE).rename(path / f".{FILE}{PART}")
+    (here.spool / f".1.json{PART}").write_text("{")
+    assert store.unfinished() == []
+    assert [*here.root.rglob("*")] == [here.spool.parent, here.spool]
 
 
 def test_below_the_limit_recording_pauses_and_goes_on_when_there_is_room(tmp_path: Path) -> None:
@@ -239,6 +253,6 @@ def test_a_recording_that_cannot_be_read_holds_up_no_other(tmp_path: Path) -> No
     fill(here)
     with here.archive():
         wait_until_sync(lambda: [*here.root.rglob("index.mp4")], what="the file")
-        wait_until_sync(lambda: not here.status().get("recordings"), what="nothing left to do")
-        assert here.status()["ready"]
+        wait_until_sync(lambda: here.status().get("ready"), what="it to be ready")
+        wait_until_sync(lambda: not here.status()["recordings"], what="nothing left to do")
         assert here.status()["kept"]["counted"] is False

@@ -86,7 +86,7 @@ class Place:
     def events(self) -> list[Event]:
         """Return the events that wait for callbacks, the oldest first."""
         incoming = Path(self.spec.outbox) / "incoming"
-        return [event_from_json(path.read_bytes()) for path in sorted(incoming.glob("*.json"))]
+        return [event_from_json(path.read_bytes()) for path in sorted(incoming.glob("[0-9]*.json"))]
 
     def log(self) -> str:
         """Return what archives have said."""
