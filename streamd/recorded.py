@@ -1,7 +1,6 @@
 """Which recordings there are, from their directories alone: for a machine where no streamd runs."""
 
 import os
-import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 from streamd.archive.layout import SPOOL, root_of
 from streamd.archive.recording import Recording
 from streamd.archive.recording_json import FILE, from_json
+from streamd.bounded import answers
 from streamd.callbacks.events import timestamp
 from streamd.desired import RecordingSpec
 from streamd.errors import StreamdError
@@ -37,26 +37,14 @@ def find_recordings(
 
 
 def _within(root: str, limit_s: float) -> list[Recording]:
-    """Look for recordings in a thread, which a disk that hangs would keep for ever."""
-    found: list[Recording] = []
-    errors: list[OSError] = []
-
-    def look() -> None:
-        try:
-            found.extend(_walk(root))
-        except OSError as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=look, daemon=True)
-    thread.start()
-    thread.join(limit_s)
-    if thread.is_alive():
+    found = answers({root: lambda: [*_walk(root)]}, limit_s).get(root)
+    if found is None:
         raise StreamdError(
             f"{root} did not answer for {limit_s:g} s; if it is a mount, look at the server "
             "behind it"
         )
-    for error in errors:
-        raise StreamdError(f"{error.filename or root} cannot be read: {error.strerror}")
+    if isinstance(found, OSError):
+        raise StreamdError(f"{found.filename or root} cannot be read: {found.strerror}") from found
     return found
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from streamd.archive.spec import ArchiveSpec
 
@@ -67,7 +68,19 @@ class Clock:
         return monotonic - self.even_since >= TRUSTED_AFTER_S
 
 
-def free_limit(spec: ArchiveSpec, space: Space) -> int:
+class Reserve(Protocol):
+    """What is to stay free of a disk: the greater of a share and a number of bytes."""
+
+    @property
+    def free_share(self) -> float:
+        """Of all of it, from 0 to 1."""
+
+    @property
+    def free_bytes(self) -> int:
+        """So many."""
+
+
+def free_limit(spec: Reserve, space: Space) -> int:
     """Return how many bytes are to stay free."""
     return max(spec.free_bytes, round(spec.free_share * space.total))
 

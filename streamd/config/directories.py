@@ -3,11 +3,12 @@
 import errno
 import os
 import tempfile
-import threading
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+
+from streamd.bounded import answers
 
 ANSWER_S = 3.0
 """A file system that has not answered for so long hangs, as a mount does whose server is gone."""
@@ -16,7 +17,8 @@ _MISTAKES = {
     errno.EACCES: "cannot be written by streamd's user; change its owner or mode",
     errno.EPERM: "cannot be written by streamd's user; change its owner or mode",
     errno.ENOTDIR: "is not a directory, or lies below what is none; correct the path",
-    errno.EROFS: "is on a file system that is mounted read-only; mount it for writing",
+    errno.EROFS: "is read-only for streamd; mount it for writing, or name it in the units that "
+    "systemd runs streamd by (ReadWritePaths=)",
     errno.ENAMETOOLONG: "has a name that is too long; shorten it",
     errno.ELOOP: "has links that lead in a circle; correct the path",
 }
@@ -46,36 +48,23 @@ def directory_faults(
         limit_s: how long all of it may take, seconds; by default `ANSWER_S`.
     """
     limit_s = ANSWER_S if limit_s is None else limit_s
-    found: dict[Path, DirectoryFault | None] = {}
-    # Not threads of a pool: whoever waits for a file system that hangs cannot be ended, and must
-    # not keep the process from ending either.
-    looking = {
-        path: threading.Thread(target=_look, args=(path, found), daemon=True)
-        for path in dict.fromkeys(directories)
-    }
-    for thread in looking.values():
-        thread.start()
-    deadline = time.monotonic() + limit_s
-    for thread in looking.values():
-        thread.join(max(0.0, deadline - time.monotonic()))
+    asked = {path: partial(_try_writing, path) for path in directories}
+    answered = answers(asked, limit_s)
     hangs = DirectoryFault(
         f"did not answer for {limit_s:g} s; if it is a mount, look at the server behind it", True
     )
-    faults = {path: found.get(path, hangs) for path in looking}
+    faults = {path: _fault(answered[path]) if path in answered else hangs for path in asked}
     return {path: fault for path, fault in faults.items() if fault is not None}
 
 
-def _look(path: Path, found: dict[Path, DirectoryFault | None]) -> None:
-    try:
-        _try_writing(path)
-    except OSError as error:
-        mistake = _MISTAKES.get(error.errno or 0)
-        said = os.strerror(error.errno or 0).lower()
-        found[path] = DirectoryFault(
-            mistake or f"cannot be written now: {said}; recording waits until it can", not mistake
-        )
-    else:
-        found[path] = None
+def _fault(error: OSError | None) -> DirectoryFault | None:
+    if error is None:
+        return None
+    mistake = _MISTAKES.get(error.errno or 0)
+    said = os.strerror(error.errno or 0).lower()
+    return DirectoryFault(
+        mistake or f"cannot be written now: {said}; recording waits until it can", not mistake
+    )
 
 
 def _try_writing(path: Path) -> None:

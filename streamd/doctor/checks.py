@@ -30,6 +30,7 @@ from streamd.doctor import (
     service,
 )
 from streamd.doctor.check_certificates import check_certificates
+from streamd.doctor.check_recordings import check_recordings
 from streamd.doctor.check_storages import check_storages
 from streamd.doctor.connect import AT_ONCE, reach_all
 from streamd.doctor.context import Context, look
@@ -334,6 +335,7 @@ CHECKS: Mapping[str, Check] = {
     "sources": check_sources,
     "callbacks": check_callbacks,
     "certificates": check_certificates,
+    "recordings": check_recordings,
     "storages": check_storages,
 }
 """Every check by its title, in the order of the report. A new check is one more line here."""

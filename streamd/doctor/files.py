@@ -101,6 +101,15 @@ def judge_secret(way: Sequence[Node], what: str) -> Finding | None:
     )
 
 
+def closed_for_writing(way: Sequence[Node], user: User) -> Node | None:
+    """Return what keeps a user from making files in a directory, the last of `way`; or None."""
+    *before, directory = way
+    for node in before:
+        if not _may(node, user.uid, user.groups, _ENTER):
+            return node
+    return None if _may(directory, user.uid, user.groups, _WRITE | _ENTER) else directory
+
+
 def _closed_to(way: Sequence[Node], uid: int, groups: Collection[int]) -> Node | None:
     """Return what keeps a user from reading the last of `way`, None where nothing does."""
     *directories, file = way

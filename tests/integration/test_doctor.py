@@ -6,6 +6,7 @@ import os
 import resource
 import socket
 import ssl
+import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -14,7 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from streamd.doctor import connect, probes
+from streamd.config import directories
+from streamd.doctor import check_recordings, connect, probes
+from streamd.doctor.check_recordings import look_at
 from streamd.doctor.checks import CHECKS, examine
 from streamd.doctor.connect import AT_ONCE, reach, reach_all
 from streamd.doctor.finding import Finding, Report
@@ -22,6 +25,7 @@ from streamd.doctor.hosts import Endpoint, Reached
 from streamd.doctor.report import exit_status, report_json, report_text
 from streamd.settings import Settings
 from tests.support.app import Answer, app
+from tests.support.mounts import hanging_mount
 from tests.support.ports import free_port, free_ports
 from tests.support.tls import Authority, authority, tls_front
 from tests.support.waiting import wait_until
@@ -448,6 +452,61 @@ async def test_callbacks_are_sent_an_event_that_tells_of_nothing(machine: Machin
     (received,) = good.received
     assert (received["action"], received["opaque"]) == ("on_test", SECRET)
     assert (received["app"], received["stream"]) == ("", "")
+
+
+async def test_each_rule_of_recordings_is_looked_at(machine: Machine) -> None:
+    (machine.directory / "file").write_text("")
+    machine.write(f"""recordings:
+  here: {{streams: ["*"], directory: {machine.directory}/a/b, keep: {{free: 1MB}}}}
+  big: {{streams: ["*"], directory: "{machine.directory}/big/{{app}}", keep: {{free: 900TB}}}}
+""")
+    found = await machine.examine()
+    assert {each.where: each.level for each in found["recordings"]} == {
+        "recordings.here": "ok",
+        "recordings.big": "error",
+    }
+    assert not (machine.directory / "a").exists()
+    broken = look_at(machine.directory / "file" / "rec", [], is_own=True)
+    assert (broken.way[-1].path, broken.is_there) == (str(machine.directory / "file"), False)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+async def test_a_mount_for_recordings_that_hangs_is_given_up(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(directories, "ANSWER_S", 0.5)
+    monkeypatch.setattr(check_recordings, "ANSWER_S", 0.5)
+    mount = machine.directory / "mount"
+    mount.mkdir()
+    machine.write(f'recordings: {{archive: {{streams: ["*"], directory: {mount}}}}}\n')
+    with hanging_mount(mount):
+        found = await machine.examine()
+        assert "did not answer for 0.5 s" in wrong(found, "recordings")["recordings.archive"].what
+        assert found["disk"][0].level == "ok"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_a_directory_is_looked_at_as_running_processes_see_it(tmp_path: Path) -> None:
+    closed, hidden = tmp_path / "closed", tmp_path / "hidden" / "below"
+    for path in (closed, hidden):
+        path.mkdir(parents=True)
+    script = (
+        'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && mount -t tmpfs none "$2"'
+        " && echo ready && exec cat"
+    )
+    argv = ("unshare", "--mount", "sh", "-c", script, "sh", str(closed), str(hidden.parent))
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as unit:
+        assert unit.stdin is not None
+        assert unit.stdout is not None
+        if unit.stdout.readline() != "ready\n":
+            pytest.skip("cannot mount here")
+        seen = look_at(closed, [unit.pid], is_own=True)
+        assert (seen.read_only, seen.hidden, seen.writable) == (True, False, True)
+        assert look_at(hidden, [unit.pid], is_own=True).hidden
+        assert not look_at(tmp_path, [unit.pid], is_own=True).read_only
+        unit.stdin.close()
+    ended = look_at(closed, [unit.pid], is_own=False)
+    assert (ended.read_only, ended.hidden, ended.writable) == (False, False, None)
 
 
 async def test_programs_that_do_not_work_are_errors(machine: Machine) -> None:
