@@ -16,6 +16,7 @@ from streamd.ffmpeg.media import (
     MediaFacts,
     VideoFacts,
     as_sent,
+    with_sound,
 )
 from streamd.playout.formats import AudioFormat, VideoFormat
 
@@ -103,13 +104,16 @@ def slate_argv(
         ffmpeg: the binary.
         facts: of the file.
         video: of the stream that it stands in for; None: as of the file.
-        audio: likewise; None: no sound where `video` is given, otherwise as of the file.
+        audio: likewise; None: no sound where `video` is given, otherwise as of the file, or
+            silence: who begins with a stream that has no sound takes none later either.
         fps: of the stream, where that is known better than `video` says it.
         output: path of the FLV.
     """
     like = _like(facts, video, audio, fps)
     sent = as_sent(facts, like)
-    if like is not None and audio is None:
+    if like is None:
+        sent = with_sound(sent)
+    elif audio is None:
         sent = replace(sent, audio=None)
     duration = min(facts.duration_s or STILL_S, LONGEST_SLATE_S)
     anew = Handling("transcode", "it is a slate", copies_video=False, copies_audio=False)

@@ -189,6 +189,12 @@ def as_sent(
     )
 
 
+def with_sound(sent: MediaFacts) -> MediaFacts:
+    """Return what is sent with silence where it has no sound."""
+    silence = AudioFacts("aac", SILENT_RATE, SILENT_CHANNELS, "LC")
+    return replace(sent, audio=sent.audio or silence)
+
+
 def _lacks_sound(facts: MediaFacts, like: MediaFacts | None) -> bool:
     return facts.audio is None and like is not None and like.audio is not None
 

@@ -19,7 +19,7 @@ from streamd.playout.tags import AUDIO, VIDEO, Tag
 KEPT_FILES = 3
 """Fitted files of a stream that are kept: encoders come back with what they had before."""
 
-_RECIPE = 1  # counted up when slates are made in another way
+_RECIPE = 2  # counted up when slates are made in another way
 _LONGEST_STEM = 120
 _FASTEST_FPS = 60.0
 

@@ -140,6 +140,13 @@ def test_a_slate_has_sound_when_the_stream_has() -> None:
     assert "-c:a" in slate(FILM, None, None, None)
 
 
+def test_a_slate_has_silence_while_nobody_knows_the_sound_of_the_stream() -> None:
+    for facts in (SILENT, POSTER):
+        argv = slate(facts, None, None, None)
+        assert "anullsrc=sample_rate=48000:channel_layout=stereo" in argv
+        assert values_of(argv, "-c:a") == ["aac"]
+
+
 @pytest.mark.parametrize(
     ("facts", "seconds"),
     [
