@@ -184,8 +184,7 @@ def _vhost(spec: ServerSpec, directory: Path, secrets: ServerSecrets) -> tuple[s
         "vhost __defaultVhost__ {",
         "    tcp_nodelay on;",
         "    min_latency off;",
-        # A reader waits for this long a batch; an FFmpeg that is asked to stop waits for it too.
-        "    play { gop_cache on; queue_length 10; mw_latency 50; mw_msgs 1; }",
+        *_vhost_play(spec),
         "    http_hooks {",
         "        enabled on;",
         f"        on_publish {hook};",
@@ -195,6 +194,23 @@ def _vhost(spec: ServerSpec, directory: Path, secrets: ServerSecrets) -> tuple[s
         *(("    srt { enabled on; srt_to_rtmp on; }",) if spec.srt else ()),
         *_vhost_webrtc(spec),
         "}",
+    )
+
+
+def _vhost_play(spec: ServerSpec) -> tuple[str, ...]:
+    return (
+        "    play {",
+        "        gop_cache on;",
+        "        queue_length 10;",
+        # A reader waits for this long a batch; an FFmpeg that is asked to stop waits for it too.
+        "        mw_latency 50;",
+        "        mw_msgs 1;",
+        # Quiet sound comes by SRT 350 ms at a time, behind its picture. For players SRS takes a
+        # step of more than 250 ms from one message to the next for a fault, and mends it until
+        # time goes twice as fast; so they are put in order first. `time_jitter off` would do
+        # too, but then a player hangs when another publisher begins at 0.
+        *(("        mix_correct on;",) if spec.srt else ()),
+        "    }",
     )
 
 

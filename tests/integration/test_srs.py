@@ -17,9 +17,11 @@ from streamd.engines.srs import SrsEngine
 from streamd.engines.srs_api import SrsApi
 from streamd.engines.srs_config import api_endpoint
 from streamd.errors import EngineError
+from streamd.playout.tags import VIDEO
 from tests.support.engines import SECRETS, RunningServer, running_server, server_spec
 from tests.support.media import decoded_frames, ffprobe, publisher
 from tests.support.ports import own_address
+from tests.support.viewer import viewer
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.srs
@@ -48,6 +50,16 @@ async def test_srt_publishes_and_plays_with_a_key(server: RunningServer) -> None
         found = await asyncio.to_thread(ffprobe, play)
         assert {item["codec_name"] for item in found} == {"h264", "aac"}
         assert await asyncio.to_thread(decoded_frames, server.engine.input_url("live/cam")) == 15
+
+
+async def test_the_time_of_srt_with_quiet_sound_goes_as_fast_as_it_is_sent(
+    server: RunningServer, tmp_path: Path
+) -> None:
+    with publisher(_srt(server, "live/cam", "right", "publish")):
+        await server.wait_live("live/cam")
+        with viewer(tmp_path, server.engine.input_url("live/cam")) as player:
+            await player.wait_seen(3000)
+            assert player.longest_step_ms(VIDEO) < 150
 
 
 async def test_srt_with_a_wrong_secret_is_turned_away(server: RunningServer) -> None:
