@@ -19,7 +19,7 @@ from streamd.config.load import Loaded, load, restore, secrets_of
 from streamd.config.models import Config
 from streamd.desire import Machine, desire
 from streamd.desired import Desired
-from streamd.errors import ConfigError, Problem, StreamdError
+from streamd.errors import ConfigError, PortTakenError, Problem, StreamdError
 from streamd.ffmpeg.argv import FFmpegBinary
 from streamd.ffmpeg.binary import inspect
 from streamd.guard import guard
@@ -74,6 +74,7 @@ class Configuration:
         self._on_accepted = on_accepted
         self._applying = asyncio.Lock()
         self._inspected: tuple[tuple[object, ...], FFmpegBinary] | None = None
+        self._taken: PortTakenError | None = None
         self.applied: Accepted | None = None
         self.state = ConfigState("rejected", str(path))
         self.watched: tuple[frozenset[Path], frozenset[Path]] = (frozenset({path}), frozenset())
@@ -92,6 +93,7 @@ class Configuration:
             StreamdError: the file is not applied, and why; `state` tells it too.
         """
         async with self._applying:
+            self._taken = None
             try:
                 loaded = await asyncio.to_thread(read, self._path, machine=self._machine())
                 self.watched = (loaded.files, loaded.directories)
@@ -102,11 +104,17 @@ class Configuration:
             except ConfigError as error:
                 if error.files:
                     self.watched = (error.files, error.directories)
+                self._taken = _taken(error.__cause__)
                 self._reject(error.problems)
                 raise
             except StreamdError as error:
+                self._taken = _taken(error)
                 self._reject((Problem(str(self._path), 0, 0, "", str(error)),))
                 raise
+
+    def waited_for_port(self) -> bool:
+        """Tell whether the file was refused for ports that others had, and that are free now."""
+        return self._taken is not None and self._taken.is_free()
 
     def _machine(self) -> Machine:
         return find_machine(state_directory=self._last_good.parent)
@@ -274,6 +282,10 @@ class Configuration:
                 running.discard(server_process(change.name))
             running -= set(map(archive_process, archives_touched(change, desired)))
         return len(running)
+
+
+def _taken(error: BaseException | None) -> PortTakenError | None:
+    return error if isinstance(error, PortTakenError) else None
 
 
 def read(path: Path, as_path: Path | None = None, *, machine: Machine) -> Loaded:

@@ -51,6 +51,7 @@ EXIT_CONFIG = 78
 
 STOP_TIMEOUT_S = 15.0
 MEMORY_S = 5.0
+PORTS_S = 5.0
 LOOP_AGAIN_S = 1.0
 
 PASS_LIMIT_S = 60.0
@@ -181,6 +182,7 @@ class Daemon:
                     "progress": self._reconciler.tick,
                     "listings": self._reconciler.list_streams,
                     "watch": self._watch,
+                    "ports": self._watch_ports,
                     "supervisord": self._keep_supervisord,
                     "watchdog": self._keep_watchdog,
                     "memory": self._keep_memory,
@@ -264,6 +266,14 @@ class Daemon:
             await self._reload()
             await self._certificates.look()
             self._watcher.watch(*self._configuration.watched)
+
+    async def _watch_ports(self) -> None:
+        """Reload when a port is free again that a file was refused for."""
+        while True:
+            await asyncio.sleep(PORTS_S)
+            if await asyncio.to_thread(self._configuration.waited_for_port):
+                log.info("config.port_free")
+                await self._reload()
 
     async def _reload(self, *, asked: bool = False) -> None:
         if self._stop.is_set():

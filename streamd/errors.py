@@ -1,6 +1,6 @@
 """What can go wrong, on one screen. Every message is written for the operator who reads it."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,6 +59,17 @@ class SettingsError(StreamdError):
 
 class EngineError(StreamdError):
     """A media server could not be tested, started, asked or changed."""
+
+
+class PortTakenError(EngineError, SettingsError):
+    """Somebody else has a port that is to be listened at.
+
+    `is_free` tells whether nobody has it any more. It asks the kernel, and blocks for no longer.
+    """
+
+    def __init__(self, message: str, is_free: Callable[[], bool]) -> None:
+        self.is_free = is_free
+        super().__init__(message)
 
 
 class SupervisorError(StreamdError):

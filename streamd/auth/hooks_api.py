@@ -22,8 +22,7 @@ from streamd.auth.gate import Consent, Gate
 from streamd.auth.room import is_taken, make_room
 from streamd.auth.slowdown import Slowdown
 from streamd.engines.base import HookAnswer, HookRequest, OpenPort, Streams
-from streamd.engines.ports import explained
-from streamd.errors import SettingsError
+from streamd.engines.ports import refusal
 from streamd.observed import Publisher
 from streamd.status.snapshot import Refusal
 
@@ -126,8 +125,7 @@ class HookServer:
             await site.stop()
             if self._runner is None:
                 await runner.cleanup()
-            why = explained(error, OpenPort("hooks", port, "http", host))
-            raise SettingsError(f"daemon.hooks: {why}") from error
+            raise refusal(error, OpenPort("hooks", port, "http", host)) from error
         before = self._site
         self._runner, self._site, self._address = runner, site, (host, port)
         self._stopping.clear()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from streamd.engines.base import OpenPort
-from streamd.errors import EngineError
+from streamd.errors import EngineError, PortTakenError, SettingsError
 
 PROBE_TIMEOUT_S = 2.0
 
@@ -37,20 +37,28 @@ def check_free(ports: Sequence[OpenPort], except_for: Collection[int] = ()) -> N
     SRS shares its ports with another SRS without a word, so this has to be asked before.
 
     Raises:
-        EngineError: some are taken or not allowed; one line for each.
+        PortTakenError: others have some of them; one line for each.
+        EngineError: likewise, but that they are free is not all that it takes.
     """
-    complaints = [
-        complaint
+    errors = [
+        (port, error)
         for port in ports
-        if port.number not in except_for and (complaint := _complaint(port)) is not None
+        if port.number not in except_for and (error := bind_error(port)) is not None
     ]
-    if complaints:
-        raise EngineError("\n".join(complaints))
+    if not errors:
+        return
+    why = "\n".join(f"listen.{port.field}: {explained(error, port)}" for port, error in errors)
+    if any(error.errno != errno.EADDRINUSE for _, error in errors):
+        raise EngineError(why)
+    raise PortTakenError(why, lambda: all(bind_error(port) is None for port, _ in errors))
 
 
-def _complaint(port: OpenPort) -> str | None:
-    error = bind_error(port)
-    return f"listen.{port.field}: {explained(error, port)}" if error else None
+def refusal(error: OSError, port: OpenPort) -> SettingsError:
+    """Return what to raise of an address of the daemon that cannot be listened at."""
+    why = f"daemon.{port.field}: {explained(error, port)}"
+    if error.errno != errno.EADDRINUSE:
+        return SettingsError(why)
+    return PortTakenError(why, lambda: bind_error(port) is None)
 
 
 def bind_error(port: OpenPort) -> OSError | None:

@@ -15,7 +15,7 @@ from aiohttp import web
 
 from streamd.config.addresses import split_address
 from streamd.engines.base import OpenPort
-from streamd.engines.ports import explained
+from streamd.engines.ports import refusal
 from streamd.errors import SettingsError
 from streamd.status import metrics
 from streamd.status.page import content_security_policy, page
@@ -280,5 +280,4 @@ async def _listen(address: str, connections: _Connections, tls: ServedTls | None
             connections, host, port, reuse_address=True, ssl=None if tls is None else tls.context
         )
     except OSError as error:
-        why = explained(error, OpenPort("status", port, "http", host))
-        raise SettingsError(f"daemon.status: {why}") from error
+        raise refusal(error, OpenPort("status", port, "http", host)) from error

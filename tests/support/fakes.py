@@ -22,7 +22,7 @@ from streamd.engines.base import (
     RenderedServer,
     Streams,
 )
-from streamd.errors import EngineError, SupervisorError
+from streamd.errors import EngineError, PortTakenError, SupervisorError
 from streamd.observed import ObservedProcess
 from streamd.supervision.process import ProcessSpec
 
@@ -276,7 +276,7 @@ class FakeEngine:
     async def check_ports(self, *, except_for: frozenset[int] = frozenset()) -> None:
         await _behave(self.server.start, "the start")
         if self.server.busy is not None:
-            raise EngineError(self.server.busy)
+            raise PortTakenError(self.server.busy, lambda: self.server.busy is None)
 
     async def probe(self) -> Mapping[str, bool]:
         self._pid()

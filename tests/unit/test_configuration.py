@@ -106,6 +106,30 @@ async def test_a_file_that_its_server_refuses_is_not_applied(daemon: Daemon) -> 
     assert daemon.core.main.made - daemon.core.main.closed == 1
 
 
+async def test_a_file_that_was_refused_for_a_port_is_worth_a_try_once_that_is_free(
+    daemon: Daemon,
+) -> None:
+    await daemon.save(FILE)
+    assert not daemon.configuration.waited_for_port()
+    daemon.core.main.busy = "TCP port 1936 is taken"
+    with pytest.raises(ConfigError, match="taken"):
+        await daemon.save(FILE.replace("rtmp: 1935", "rtmp: 1936"))
+    assert not daemon.configuration.waited_for_port()
+    daemon.core.main.busy = None
+    assert daemon.configuration.waited_for_port()
+    await daemon.configuration.reload()
+    assert (daemon.state, daemon.configuration.waited_for_port()) == ("applied", False)
+
+
+async def test_a_file_that_was_refused_for_something_else_waits_for_no_port(
+    daemon: Daemon,
+) -> None:
+    daemon.core.main.refused = "unknown directive"
+    with pytest.raises(ConfigError):
+        await daemon.save(FILE)
+    assert not daemon.configuration.waited_for_port()
+
+
 async def test_a_save_that_cannot_be_carried_out_leaves_targets_alone(daemon: Daemon) -> None:
     await daemon.live(FILE, "target.out")
     daemon.refusal = StreamdError("the status endpoint's port is taken")

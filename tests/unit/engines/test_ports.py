@@ -8,7 +8,7 @@ import pytest
 
 from streamd.engines.base import OpenPort
 from streamd.engines.ports import check_free, is_served
-from streamd.errors import EngineError
+from streamd.errors import EngineError, PortTakenError
 from tests.support.ports import free_port
 
 
@@ -45,6 +45,22 @@ def test_a_taken_port_is_told_with_its_holder(
         f"listen.{port.field}: {protocol} port {port.number} is taken by {name} "
         f"(pid {os.getpid()}); stop that or choose another port"
     )
+
+
+def test_whether_taken_ports_are_free_again_can_be_asked() -> None:
+    ports = [OpenPort("rtmp", free_port(), "rtmp"), OpenPort("srt", free_port(), "udp")]
+    with _held(socket.SOCK_DGRAM, ports[1].number):
+        with pytest.raises(PortTakenError) as caught:
+            check_free(ports)
+        assert not caught.value.is_free()
+    assert caught.value.is_free()
+
+
+def test_an_address_of_another_machine_is_not_waited_for() -> None:
+    elsewhere = OpenPort("rtmp", free_port(), "rtmp", "203.0.113.1")
+    with pytest.raises(EngineError, match="not an address of this machine") as caught:
+        check_free([elsewhere])
+    assert not isinstance(caught.value, PortTakenError)
 
 
 def test_every_taken_port_is_told() -> None:
