@@ -12,7 +12,7 @@ from streamd.observed import JobHistory, Publisher
 from streamd.playout.spec import PlayoutInput, PullInput, SlateInput, kind_of
 from streamd.process_names import playout_process
 from streamd.redact import redact_url
-from streamd.status.snapshot import Snapshot
+from streamd.status.snapshot import Refusal, Snapshot
 from streamd.status.targets import redact_text
 
 StreamState = Literal["live", "idle", "fallback", "refused", "finished", "scheduled"]
@@ -104,6 +104,10 @@ def _live(snapshot: Snapshot, stream: str, who: Publisher, seen: LiveStream | No
     source = _source(snapshot, stream)
     state: StreamState = "fallback" if source and source.on_air == "slate" else "live"
     behind = _ingest_publisher(snapshot, stream) if source else who
+    rule = snapshot.desired.rules.get(stream) if snapshot.desired else None
+    # Who is turned away while the slate is on air is the encoder that everybody waits for.
+    refusal = _refusal(snapshot, rule) if rule and rule.ingest and state == "fallback" else None
+    error = redact_text(refusal.reason) if refusal else source.last_error if source else None
     since = behind.since if behind is not None and state == "live" else None
     return StreamStatus(
         state=state,
@@ -116,9 +120,18 @@ def _live(snapshot: Snapshot, stream: str, who: Publisher, seen: LiveStream | No
         kbps=seen.kbps if seen else 0,
         viewers=seen.viewers if seen else 0,
         key=behind.key if behind else None,
-        last_error=source.last_error if source else None,
+        last_error=error,
         source=source,
     )
+
+
+def _refusal(snapshot: Snapshot, rule: StreamRule) -> Refusal | None:
+    """Return who was turned away lately, at the stream's own name or where it is published."""
+    refusals = map(snapshot.refusals.get, {rule.pattern, rule.ingest or rule.pattern})
+    newest = max(filter(None, refusals), key=lambda refusal: refusal.at, default=None)
+    if newest is None or (snapshot.now - newest.at).total_seconds() >= REFUSED_FOR_S:
+        return None
+    return newest
 
 
 def _ingest_publisher(snapshot: Snapshot, stream: str) -> Publisher | None:
@@ -131,8 +144,8 @@ def _ingest_publisher(snapshot: Snapshot, stream: str) -> Publisher | None:
 def _absent(snapshot: Snapshot, rule: StreamRule) -> StreamStatus | None:
     """Return the status of what nobody publishes; None for a pattern with nothing to tell."""
     source = _source(snapshot, rule.pattern)
-    refusal = snapshot.refusals.get(rule.ingest or rule.pattern)
-    if refusal and (snapshot.now - refusal.at).total_seconds() < REFUSED_FOR_S:
+    refusal = _refusal(snapshot, rule)
+    if refusal is not None:
         reason = redact_text(refusal.reason)
         return StreamStatus("refused", refusal.at, last_error=reason, source=source)
     if names.has_wildcard(rule.pattern):

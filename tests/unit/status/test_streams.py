@@ -143,14 +143,32 @@ class TestFallback:
         status = told("live/shown", own_snapshot(refusals=refusals))
         assert (status.state, status.last_error) == ("refused", "no secret was sent")
 
-    def test_a_refusal_does_not_hide_what_is_on_air(self) -> None:
+    @pytest.mark.parametrize("published_as", ["in/shown", "live/shown"])
+    def test_who_is_refused_while_the_slate_is_on_air_is_told_beside_it(
+        self, published_as: str
+    ) -> None:
+        refusals = {
+            "in/shown": Refusal(NOW - timedelta(seconds=30), "an older reason"),
+            published_as: Refusal(NOW - timedelta(seconds=5), "no secret was sent"),
+        }
         on_slate = own_snapshot(
             self.PLAYOUT,
             publishers=(by_streamd("live/shown"),),
             tracks={9: said(ON_SLATE)},
-            refusals={"in/shown": Refusal(NOW, "no secret was sent")},
+            refusals=refusals,
         )
-        assert told("live/shown", on_slate).state == "fallback"
+        status = told("live/shown", on_slate)
+        assert (status.state, status.last_error) == ("fallback", "no secret was sent")
+
+    def test_who_is_refused_while_the_studio_is_on_air_is_not_told(self) -> None:
+        on_air = own_snapshot(
+            self.PLAYOUT,
+            publishers=(by_streamd("live/shown"), STUDIO),
+            tracks={9: said(Playing(input=0))},
+            refusals={"live/shown": Refusal(NOW, "publish to app in")},
+        )
+        status = told("live/shown", on_air)
+        assert (status.state, status.last_error) == ("live", None)
 
 
 class TestFiles:
