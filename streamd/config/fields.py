@@ -15,6 +15,7 @@ from pydantic import (
     Discriminator,
     PlainSerializer,
     SecretStr,
+    Strict,
     Tag,
     WithJsonSchema,
 )
@@ -168,6 +169,11 @@ def _port(value: object) -> int:
     if isinstance(number, bool) or not isinstance(number, int) or not 0 < number < 65536:
         raise ValueError("is not a port; write a number from 1 to 65535")
     return number
+
+
+def _flag(value: object) -> object:
+    # Text is what `${env:ENABLED}` gives.
+    return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
 
 
 def _name(value: str) -> str:
@@ -345,6 +351,7 @@ AbsolutePath = Annotated[
     BeforeValidator(_path, json_schema_input_type=str),
 ]
 Timestamp = Annotated[datetime, InWords("time"), BeforeValidator(_timestamp)]
+Flag = Annotated[bool, InWords("true or false"), Strict(), BeforeValidator(_flag)]
 Port = Annotated[
     int,
     InWords("port"),

@@ -17,6 +17,7 @@ from streamd.config.fields import (
     Address,
     BitRate,
     Duration,
+    Flag,
     Host,
     Name,
     Percentage,
@@ -139,10 +140,10 @@ class StreamSource(Model):
         description="Files to play in order, in real time. What RTMP and its players can take is "
         "copied, the rest transcoded.",
     )
-    loop: bool = Field(
+    loop: Flag = Field(
         True, description="Begin anew after the last file; `false` ends the stream as `finished`."
     )
-    shuffle: bool = Field(False, description="Play the files in another order each time.")
+    shuffle: Flag = Field(False, description="Play the files in another order each time.")
     picture: AbsolutePath | None = Field(
         None, description="What is shown with files that have sound alone; absent: black."
     )
@@ -169,7 +170,7 @@ class StreamSource(Model):
         description="Sound of what is pulled: as it is (what RTMP cannot carry becomes AAC), "
         "silence in its place, none, or always new AAC.",
     )
-    on_demand: bool = Field(
+    on_demand: Flag = Field(
         False,
         description="Pull only while somebody on another machine watches or waits (RTMP, HTTP-FLV, "
         "WebRTC), and 20 s longer, or a target or transcode needs it, or a recording names it. A "
@@ -185,7 +186,7 @@ class Stream(Model):
         description="Names of the keys that may publish it, or `any` for no authentication. "
         "Required without `source`.",
     )
-    key_in_name: bool = Field(
+    key_in_name: Flag = Field(
         False,
         description="Also accept the secret behind the name (`NAME-SECRET` or `NAMESECRET`), for "
         "devices that cannot send `?secret=`. The play URL then holds the secret too.",
@@ -224,7 +225,7 @@ class Target(Model):
     backup_url: SecretAddress | None = Field(
         None, description="Taken after repeated failure of the first, given up when that heals."
     )
-    enabled: bool = Field(True, description="`false` keeps the target but does not run it.")
+    enabled: Flag = Field(True, description="`false` keeps the target but does not run it.")
 
 
 class Overlay(Model):
@@ -290,7 +291,7 @@ class Transcode(Model):
         default_factory=lambda: TranscodeVideo(codec="copy"), description="The video."
     )
     audio: TranscodeAudio = Field(default_factory=TranscodeAudio, description="The sound.")
-    enabled: bool = Field(True, description="`false` keeps the transcode but does not run it.")
+    enabled: Flag = Field(True, description="`false` keeps the transcode but does not run it.")
 
 
 class Callback(Model):

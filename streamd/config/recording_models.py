@@ -9,6 +9,7 @@ from streamd.archive.storage_address import SHOWN_OPTIONS
 from streamd.config.fields import (
     AbsolutePath,
     Duration,
+    Flag,
     HttpAddress,
     Name,
     OptionName,
@@ -98,10 +99,10 @@ class Recording(Model):
         ]
         | None
     ) = Field(None, description="The name of a storage, or a mapping with more.")
-    keep_local: bool = Field(
+    keep_local: Flag = Field(
         True, description="`false` deletes a recording here once it is uploaded."
     )
-    serve: bool = Field(
+    serve: Flag = Field(
         False,
         description="Serve finished recordings at http://HOST:HTTP/recordings/RULE/... of the "
         "first server that has an `http` port. Whoever knows an address can fetch it.",

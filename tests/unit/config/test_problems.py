@@ -200,6 +200,19 @@ CASES: dict[str, tuple[str, list[str]]] = {
             "`LoadCredential=C:PATH` to the unit of streamd, which sets CREDENTIALS_DIRECTORY",
         ],
     ),
+    "true and false": (
+        HEAD
+        + "streams: {a: {keys: [k], key_in_name: yes}}\n"
+        + "keys: {k: {secret: abcdefgh}}\n"
+        + "targets:\n  t: {stream: a, enabled: off, url: 'rtmp://h/a/k'}\n"
+        + "  u: {stream: a, enabled: 1, url: 'rtmp://h/a/k'}\n"
+        + "  v: {stream: a, enabled: 'false', url: 'rtmp://h/a/k'}\n",
+        [
+            "config.yaml:2:39: streams.a.key_in_name: 'yes' is text; write true or false",
+            "config.yaml:5:27: targets.t.enabled: 'off' is text; write true or false",
+            "config.yaml:6:27: targets.u.enabled: '1' is a number; write true or false",
+        ],
+    ),
     "what a merge brings": (
         HEAD
         + "streams: {a: {keys: any}}\n"
