@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from streamd.errors import Problem
+
 _COLUMNS: dict[str, Sequence[str]] = {
     "servers": ("state", "engine", "version", "pid", "clients", "restarts", "last_error"),
     "streams": ("state", "key", "protocol", "video", "audio", "kbps", "viewers", "last_error"),
@@ -23,9 +25,7 @@ def status_text(report: Mapping[str, Any]) -> str:
         f"streamd {report['version']} on {report['node']}: {head}; configuration {config['state']}"
     ]
     lines += [
-        f"  {error['file']}:{error['line']}:{error['column']}: {error['path']}: {error['message']}"
-        if error["line"]
-        else f"  {error['message']}"
+        f"  {Problem(*map(error.get, ('file', 'line', 'column', 'path', 'message')))}"
         for error in config["errors"]
     ]
     lines += [f"  {warning}" for warning in report.get("warnings", ())]

@@ -31,11 +31,15 @@ def test_the_first_line_says_how_it_is() -> None:
 def test_what_is_wrong_with_the_file_comes_first() -> None:
     problems = (
         Problem("c.yaml", 3, 7, "servers.main", "no such field"),
+        Problem("c.yaml", 9, 1, "", "a quote is never closed"),
+        Problem("c.yaml", 0, 0, "", "does not exist"),
         Problem("", 0, 0, "", "x"),
     )
     of = snapshot(config=ConfigState("rejected", "c.yaml", errors=problems))
-    assert status_text(report(of)).splitlines()[1:3] == [
+    assert status_text(report(of)).splitlines()[1:5] == [
         "  c.yaml:3:7: servers.main: no such field",
+        "  c.yaml:9:1: a quote is never closed",
+        "  c.yaml: does not exist",
         "  x",
     ]
 
