@@ -244,6 +244,8 @@ def _vhost_http(spec: ServerSpec, directory: Path) -> tuple[str, ...]:
         "        hls_m3u8_file [app]/[stream].m3u8;",
         # Numbers start again after a crash; the time keeps old and new segments apart.
         "        hls_ts_file [app]/[stream]-[timestamp]-[seq].ts;",
+        # A full disk ends HLS; by itself SRS ends the publisher, and takes no other.
+        "        hls_on_error ignore;",
         "        hls_cleanup on;",
         # Files of a stream that ended go after its last viewers could have fetched them.
         f"        hls_dispose {int(spec.hls_window_s) + _HLS_KEPT_S};",

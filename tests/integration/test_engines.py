@@ -16,7 +16,9 @@ from streamd.machine import find_machine
 from streamd.playout.rtmp import Play, open_play
 from tests.support.engines import SECRETS, RunningServer, running_server
 from tests.support.media import decoded_frames, ffprobe, publisher
+from tests.support.mounts import small_disk
 from tests.support.ports import own_address
+from tests.support.viewer import viewer
 from tests.support.waiting import wait_until
 
 
@@ -67,6 +69,16 @@ async def test_a_stream_is_described_while_it_advances(server: RunningServer) ->
         assert stream.video.startswith("H264 ")
         assert stream.video.endswith(" 160x120")
         assert stream.audio == "AAC LC 44100"
+
+
+async def test_a_disk_that_is_full_of_hls_ends_no_stream(
+    server: RunningServer, tmp_path: Path
+) -> None:
+    with small_disk(server.engine.www, "16k"), publisher(server.url("live/cam")) as encoder:
+        await server.wait_live("live/cam")
+        with viewer(tmp_path, server.engine.input_url("live/cam")) as player:
+            await player.wait_seen(5000)
+        assert encoder.alive()
 
 
 async def test_a_killed_publisher_is_told_of_and_gone(server: RunningServer) -> None:
