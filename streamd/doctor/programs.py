@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from streamd.desired import ServerSpec, TargetSpec
 from streamd.doctor.finding import Finding, error, listed, ok, split_advice, warning
@@ -10,6 +11,9 @@ from streamd.ffmpeg.argv import FFmpegBinary
 
 LEAST_SRS = 6
 """What streamd tells SRS is of this version."""
+
+
+_HIDE = "mount -o remount,hidepid=invisible /proc, where others have accounts here"
 
 
 def judge_ffmpeg(
@@ -44,7 +48,15 @@ def judge_ffmpeg(
         yield warning(
             "FFmpeg",
             "takes stream keys in its command line only, which every user of this machine can read",
-            "mount -o remount,hidepid=invisible /proc, where others have accounts here",
+            _HIDE,
+        )
+    named = _with_password(targets)
+    if named and not hidden:
+        yield warning(
+            "FFmpeg",
+            "takes name and password in front of a host in its command line only, which every "
+            f"user of this machine can read: {listed(named)}",
+            _HIDE,
         )
 
 
@@ -80,6 +92,15 @@ def judge_server(
             return warning(where, f"{told}; streamd is made for SRS {LEAST_SRS}", "install that")
         return ok(where, told)
     return ok(where, f"nginx {version} with its RTMP module at {server.binary}")
+
+
+def _with_password(targets: Mapping[str, TargetSpec]) -> list[str]:
+    """Return the enabled targets with `user:password@` in an address of RTMP."""
+    return [
+        f"targets.{name}"
+        for name, target in targets.items()
+        if target.enabled and any("@" in urlsplit(url).netloc for url in target.urls)
+    ]
 
 
 def _used_schemes(targets: Mapping[str, TargetSpec]) -> dict[str, list[str]]:

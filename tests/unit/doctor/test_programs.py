@@ -47,6 +47,16 @@ def test_keys_in_command_lines_are_a_warning_where_others_see_them() -> None:
     assert len([*judge_ffmpeg(shows, {}, hidden=False)]) == 1
 
 
+def test_a_password_in_a_command_line_is_a_warning_where_others_see_it() -> None:
+    named = replace(RTMPS, urls=("rtmp://bob:hunter22@host/app/KEY",))
+    srt = replace(RTMPS, name="s", urls=("srt://host:1?streamid=bob@studio",))
+    _, found = judge_ffmpeg(GOOD, {"a": named, "s": srt}, hidden=False)
+    assert (found.level, found.what.endswith(": targets.a")) == ("warning", True)
+    assert "hunter22" not in str(found)
+    assert len([*judge_ffmpeg(GOOD, {"a": named}, hidden=True)]) == 1
+    assert len([*judge_ffmpeg(GOOD, {"a": replace(named, enabled=False)}, hidden=False)]) == 1
+
+
 def test_ffprobe_is_looked_for() -> None:
     assert judge_ffprobe(Path("/usr/bin/ffprobe")).level == "ok"
     assert judge_ffprobe(None).level == "warning"
