@@ -79,6 +79,19 @@ _CAUSES = tuple(
 )
 
 
+def pull_end(log: Sequence[str], status: int) -> str:
+    """Say why a pull is over, as `pull_trouble` does.
+
+    Args:
+        log: lines of its FFmpeg, with or without their levels.
+        status: its exit status.
+    """
+    trouble = pull_trouble(log)
+    if trouble is None and status == 0:
+        return "it came to its end; what has one is a file, for `files`, or its publisher left"
+    return trouble or f"its FFmpeg ended with status {status}"
+
+
 def pull_trouble(log: Sequence[str]) -> str | None:
     """Say why a pull failed, without addresses' secrets; None where its log does not tell.
 

@@ -10,7 +10,7 @@ from streamd.ffmpeg.pull import (
     pull_command,
     pull_secrets,
 )
-from streamd.ffmpeg.pull_errors import pull_trouble
+from streamd.ffmpeg.pull_errors import pull_end
 from streamd.playout.air import Port
 from streamd.playout.child import Child, ChildError
 from streamd.playout.flv import FlvError
@@ -126,7 +126,7 @@ class _Puller:
                     if not self._port.wanted.is_set():
                         return
                 status = await child.wait()
-                self.ended = pull_trouble(tuple(child.lines)) or f"ended with status {status}"
+                self.ended = pull_end(tuple(child.lines), status)
         except TimeoutError:
             silent_s = _BEGIN_TIMEOUT_S if begun is None else patience_s
             self.ended = f"sent nothing for {silent_s:g} s"

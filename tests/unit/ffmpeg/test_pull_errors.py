@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamd.ffmpeg.pull_errors import pull_trouble
+from streamd.ffmpeg.pull_errors import pull_end, pull_trouble
 
 
 @pytest.mark.parametrize(
@@ -72,3 +72,9 @@ def test_addresses_are_shown_without_their_secrets() -> None:
 def test_no_log_breaks_it(log: list[str]) -> None:
     said = pull_trouble(log)
     assert said is None or len(said) < 500
+
+
+def test_a_pull_that_is_over_without_trouble_says_so() -> None:
+    assert pull_end((), 0).startswith("it came to its end; ")
+    assert pull_end(("[error] 404 Not Found",), 0) == pull_trouble(("404 Not Found",))
+    assert pull_end((), -9) == "its FFmpeg ended with status -9"
