@@ -158,6 +158,8 @@ class HookServer:
             return await self._handle_publish(request, server, engine, hook)
         try:
             return await _send(request, engine.answer(allow=True))
+        except ConnectionError:  # the server ends with its publishers, and hears no answer
+            return _worded(engine.answer(allow=True))
         finally:
             log.info("publisher.left", server=server, client=hook.client_id)
             self._on_gone(server, hook.client_id)

@@ -15,9 +15,10 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from aiohttp import web
 from structlog.testing import capture_logs
 
-from streamd.auth import room
+from streamd.auth import hooks_api, room
 from streamd.auth.decide import Allowed, AuthIndex, Decision, Refused, decide_publish
 from streamd.auth.gate import Consent
 from streamd.auth.hooks_api import BODY_BYTES, HookServer
@@ -342,6 +343,17 @@ async def test_an_error_while_asking_refuses(
     with capture_logs() as logs:
         assert await post(client, endpoint.url(), hook(secret=SECRET)) == NO
     assert "hook.failed" in [entry["event"] for entry in logs]
+
+
+async def test_a_server_that_ends_with_its_publishers_is_no_error(
+    endpoint: Endpoint, client: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def send(_request: object, _answer: object) -> web.StreamResponse:
+        raise aiohttp.ClientConnectionResetError("Cannot write to closing transport")
+
+    monkeypatch.setattr(hooks_api, "_send", send)
+    assert await post(client, endpoint.url(), hook(action="on_unpublish")) == YES
+    assert endpoint.gone == [("main", "c1")]
 
 
 async def test_who_leaves_is_told(endpoint: Endpoint, client: aiohttp.ClientSession) -> None:
