@@ -16,7 +16,7 @@ from streamd.config.models import Config
 from streamd.config.source import Source
 from streamd.desire import Machine, source_directories
 from streamd.errors import MediaAccessError, MediaError, Problem
-from streamd.ffmpeg.media import MediaFacts, as_sent, handling
+from streamd.ffmpeg.media import MediaFacts, as_sent, handling, lent_sound
 from streamd.ffmpeg.probe import probe
 from streamd.machine import find_ffprobe
 
@@ -101,11 +101,14 @@ def _problems(
 def _notes(found: Sequence[MediaFacts | MediaError | None]) -> Iterator[str]:
     """Yield how each file of a playlist is sent; the first that plays is what the others follow."""
     like: MediaFacts | None = None
+    sounding = (each for each in found if isinstance(each, MediaFacts) and each.audio is not None)
+    heard = next(sounding, None)
     for facts in found:
         if isinstance(facts, MediaError):
             yield f"{facts}; it is skipped"
         if not isinstance(facts, MediaFacts):
             continue
+        like = like or lent_sound(facts, heard)
         how = handling(facts, like)
         like = like or as_sent(facts)
         done = "copied" if how.mode == "copy" else f"transcoded, because {how.reason}"

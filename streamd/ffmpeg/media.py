@@ -155,7 +155,7 @@ def handling(facts: MediaFacts, like: MediaFacts | None = None) -> Handling:
     """
     video = next(_video_faults(facts, None if like is None else like.video), None)
     audio = next(_audio_faults(facts, None if like is None else like.audio), None)
-    silence = "it has no sound, and what it follows has" if _lacks_sound(facts, like) else None
+    silence = "it has no sound, and other files have" if _lacks_sound(facts, like) else None
     faults = [fault for fault in (video, audio, silence) if fault is not None]
     return Handling(
         mode="transcode" if faults else "copy",
@@ -187,6 +187,21 @@ def as_sent(
         audio=audio,
         picture=False,
     )
+
+
+def lent_sound(first: MediaFacts, sounding: MediaFacts | None) -> MediaFacts | None:
+    """Return what the first file of a playlist has to be like; None for as it is.
+
+    Whoever begins with a stream that has no sound takes none later either, so that a first file
+    without sound gets silence where another one has sound.
+
+    Args:
+        first: the file that is played first.
+        sounding: another one that has sound; None where none has.
+    """
+    if first.audio is not None or sounding is None:
+        return None
+    return replace(as_sent(first), audio=as_sent(sounding).audio)
 
 
 def with_sound(sent: MediaFacts) -> MediaFacts:

@@ -1,6 +1,7 @@
 """The input that plays files, one behind the other without a gap."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from pathlib import Path
 
 from streamd.errors import MediaError
 from streamd.ffmpeg.flv_argv import file_argv
-from streamd.ffmpeg.media import Handling, MediaFacts, as_sent, handling
+from streamd.ffmpeg.media import Handling, MediaFacts, as_sent, handling, lent_sound
 from streamd.ffmpeg.probe import probe
 from streamd.playout.air import Port
 from streamd.playout.child import Child, ChildError
@@ -185,10 +186,24 @@ class Files:
             picture = await probe(
                 given.picture, ffprobe=spec.ffprobe, directories=given.directories
             )
+        if self._like is None and facts.audio is None:
+            self._like = lent_sound(facts, await self._sounding(path))
         how = handling(facts, self._like)
         argv = file_argv(spec.ffmpeg, facts, how, self._like, picture)
         self._like = self._like or as_sent(facts, None, picture)
         return facts, how, argv
+
+    async def _sounding(self, silent: str) -> MediaFacts | None:
+        """Return a file of the playlist that has sound, None where none has."""
+        spec = self._port.air.spec
+        for path in dict.fromkeys(self._given.files):
+            if path == silent:
+                continue
+            with contextlib.suppress(MediaError):  # it is skipped when its turn comes
+                facts = await probe(path, ffprobe=spec.ffprobe, directories=self._given.directories)
+                if facts.audio is not None:
+                    return facts
+        return None
 
     async def _skip(self, path: str, why: str) -> None:
         state = self._port.state

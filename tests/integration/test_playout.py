@@ -20,6 +20,7 @@ from tests.support.engines import RunningServer, running_server
 from tests.support.media import clip, decoded_frames, ffmpeg_path, publisher
 from tests.support.playout import RunningPlayout, running_playout
 from tests.support.receiver import receiver
+from tests.support.samples import sample
 from tests.support.viewer import Viewer, hls_viewer, viewer
 from tests.support.waiting import wait_until
 
@@ -323,6 +324,20 @@ async def test_a_playlist_is_played_without_gaps_and_bad_files_are_skipped(tmp_p
         assert f"{files[4]} does not exist" in skipped
         assert "empty.mp4 is empty" in playout.process.log()
         assert playout.playing().error is None
+
+
+async def test_a_playlist_has_sound_from_the_beginning_where_any_file_has(tmp_path: Path) -> None:
+    files = sample("silent.mp4"), sample("silent.mp4"), sample("film.mp4")
+    given = FilesInput(tuple(map(str, files)), directories=(str(files[0].parent),))
+    with (
+        receiver(tmp_path) as media,
+        running_playout(tmp_path, media.url("live/made"), given) as playout,
+    ):
+        await wait_until(lambda: media.receives("live/made"), what=playout.process.log())
+        with viewer(tmp_path, media.url("live/made")) as seen:
+            await seen.wait_seen(7000)
+            assert {tag.kind for tag in seen.tags()} >= {AUDIO, VIDEO}
+            assert_undisturbed(seen)
 
 
 async def test_a_file_that_was_replaced_is_played_as_it_is_now(tmp_path: Path) -> None:

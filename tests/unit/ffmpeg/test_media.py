@@ -12,6 +12,7 @@ from streamd.ffmpeg.media import (
     VideoFacts,
     as_sent,
     handling,
+    lent_sound,
     standard_fps,
 )
 
@@ -127,9 +128,19 @@ def test_rates_within_a_percent_are_the_same() -> None:
 def test_silence_is_made_where_there_was_sound() -> None:
     silent = replace(FILM, audio=None)
     how = handling(silent, FILM)
-    assert (how.mode, how.reason) == ("transcode", "it has no sound, and what it follows has")
+    assert (how.mode, how.reason) == ("transcode", "it has no sound, and other files have")
     assert how.copies_video
     assert as_sent(silent, FILM).audio == AUDIO
+
+
+def test_a_first_file_without_sound_gets_that_of_another_in_silence() -> None:
+    silent, other = replace(FILM, audio=None), replace(FILM, audio=AudioFacts("mp3", 44_100, 2))
+    like = lent_sound(silent, other)
+    assert like is not None
+    assert handling(silent, like).copies_video
+    assert as_sent(silent, like).audio == as_sent(other).audio
+    assert lent_sound(FILM, other) is None
+    assert lent_sound(silent, None) is None
 
 
 def test_sound_is_kept_where_there_was_none() -> None:
