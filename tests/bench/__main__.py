@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from streamd.desired import EngineName
-from tests.bench import config_scale, plan_scale, playout, uploads
+from tests.bench import config_scale, plan_scale, playout, recordings, uploads
 from tests.bench.latency import measure
 
 SRS = Path("/usr/local/srs/objs/srs")
@@ -30,6 +30,7 @@ def main() -> int:
     for count in map(int, arguments.targets.split(",")):
         measure(engine, count, arguments.runs)
     asyncio.run(playout.measure(engine, arguments.runs))
+    recordings.measure(engine, arguments.runs, 10**9)
     uploads.measure(min(arguments.runs, 5), 10**9)
     return 0
 

@@ -1,9 +1,11 @@
 """Recordings, as those see them who asked for one in the file."""
 
+import asyncio
 import contextlib
 import json
 import os
 import signal
+import subprocess
 import time
 import urllib.error
 import urllib.request
@@ -14,9 +16,11 @@ from typing import Any
 
 import pytest
 
+from streamd.playout.flv import FlvReader
+from streamd.playout.rtmp import RtmpError, open_publish
 from tests.support.app import App, app
 from tests.support.browser import chromium, chromium_path
-from tests.support.media import decoded_frames, publisher
+from tests.support.media import clip, decoded_frames, ffmpeg_path, publisher
 from tests.support.mounts import hanging_mount, small_disk
 from tests.support.object_store import SECRET as STORE_SECRET
 from tests.support.object_store import object_store
@@ -170,6 +174,52 @@ def test_a_recording_is_played_on_the_status_page_while_that_renews_itself(
         wait_until_sync(lambda: page.run("video.ended"), what="the end")
         page.run("document.querySelector('details').open = false")
         wait_until_sync(lambda: page.run("video !== document.querySelector('video')"))
+
+
+NAUGHTY = ["..", "a/../../b", "..\0a", "x" * 300, "caf\u00e9"]
+
+
+def test_a_name_that_no_file_should_have_is_neither_published_nor_recorded(
+    daemon: Streamd, tmp_path: Path
+) -> None:
+    place = rule(Path(f"'{tmp_path}/rec/{{app}}'"), name="'{stream}/{uuid}'")
+    daemon.write(daemon.head() + "streams: {'live/*': {keys: any}}\n" + place)
+    daemon.start()
+    tags = FlvReader().feed(flv_clip(tmp_path).read_bytes())
+
+    async def publish(name: str) -> str:
+        """Publish until the server ends it, and return why."""
+        try:
+            async with await open_publish(daemon.url(f"live/{name}", None), timeout_s=20) as sent:
+                for tag in tags:
+                    await sent.send(tag)
+                async with asyncio.timeout(20):
+                    return await sent.wait_closed()
+        except RtmpError as error:
+            return str(error)
+
+    async def publish_all() -> list[str]:
+        return await asyncio.gather(*map(publish, NAUGHTY))
+
+    with publisher(daemon.url("live/show")):
+        wait_recorded(daemon, 1)
+        assert all(asyncio.run(publish_all()))
+        entries = daemon.status()["recordings"]
+        assert [name for name in entries if "@" in name] == [ENTRY]
+        assert [*daemon.status()["streams"]] == ["live/show"]
+        wait_recorded(daemon, entries[ENTRY]["seconds"] + 1)
+    found = {path.name.partition("!2")[0] for path in (tmp_path / "rec/.spool").rglob("*.ts")}
+    assert found <= {"live!show"}
+    assert {path.name for path in tmp_path.iterdir()} == {"rec", "clip.flv"}
+    assert {path.name for path in (tmp_path / "rec").iterdir()} == {".spool", "live"}
+
+
+def flv_clip(directory: Path) -> Path:
+    """Return the clip as FLV."""
+    path = directory / "clip.flv"
+    argv = (ffmpeg_path(), "-v", "error", "-i", str(clip()), "-c", "copy", str(path))
+    subprocess.run(argv, check=True)
+    return path
 
 
 def test_an_edit_restarts_only_what_it_must(daemon: Streamd, tmp_path: Path) -> None:

@@ -301,6 +301,20 @@ def test_finished_recordings_are_linked_to_where_they_are_served(tmp_path: Path)
     assert not links[0].parent.exists()
 
 
+def test_a_clock_that_is_set_back_puts_no_recording_in_the_place_of_another(
+    tmp_path: Path,
+) -> None:
+    here = place(tmp_path, name="{stream}", resume_s=0.0)
+    here.spool.mkdir(parents=True)
+    for count, run in enumerate(RUNS[1::-1], 1):
+        write_segments(here.spool, clip(), run)
+        recordings = finish(here, count)
+    first, second = sorted(each.path for each in recordings)
+    assert (first, second[: len(first) + 1]) == (f"{here.root}/cam", f"{first}~")
+    for each in recordings:
+        assert picture_digests(mp4(each)) == picture_digests(clip())
+
+
 def test_two_archives_of_one_rule_do_not_work_at_once(here: Place) -> None:
     with here.archive() as first:
         wait_until_sync(lambda: here.status().get("ready"), what="the first")

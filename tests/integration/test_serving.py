@@ -2,6 +2,7 @@
 
 import asyncio
 import subprocess
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,11 +10,13 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from streamd.certificates import pem
 from streamd.machine import find_machine
 from streamd.recording_places import served_directory
 from streamd.serving import serve_recordings, withhold
 from tests.support.engines import RunningServer, running_server
 from tests.support.media import clip, decoded_frames, ffmpeg_path
+from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 
 # What a stream can be called, and a recording after it.
@@ -27,8 +30,18 @@ async def server(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
     else:
         binary = find_machine().engines.get("nginx-rtmp")
         assert binary is not None, "the tests need nginx with its RTMP module"
-    async with running_server(tmp_path, request.param, binary) as running:
+    https = {"https": free_port(), "certificate": certificate(tmp_path)}
+    async with running_server(tmp_path, request.param, binary, **https) as running:
         yield running
+
+
+def certificate(directory: Path) -> tuple[str, str]:
+    """Write a certificate that nobody has signed."""
+    made = pem.self_signed(pem.make_key("rsa"), ("localhost",), time.time())
+    chain, key = directory / "fullchain.pem", directory / "privkey.pem"
+    chain.write_text(made.fullchain)
+    key.write_text(made.key)
+    return str(chain), str(key)
 
 
 @dataclass
@@ -78,21 +91,27 @@ def served(server: RunningServer, tmp_path: Path) -> Served:
 
 async def test_an_mp4_is_served_whole_and_in_parts(served: Served) -> None:
     content = (served.recording / "index.mp4").read_bytes()
-    async with aiohttp.ClientSession() as client:
-        async with client.get(f"{served.address}/index.mp4") as answer:
-            assert (answer.status, answer.content_type) == (200, "video/mp4")
-            assert await answer.read() == content
-        for part, found in (
-            ("100-199", content[100:200]),
-            ("0-0", content[:1]),
-            (f"{len(content) - 10}-", content[-10:]),
-        ):
-            asked = {"Range": f"bytes={part}"}
-            async with client.get(f"{served.address}/index.mp4", headers=asked) as answer:
-                assert answer.status == 206
-                assert await answer.read() == found
-                told = answer.headers["Content-Range"]
-                assert told.endswith(f"/{len(content)}")
+    over_tls = served.address.replace("http://", "https://").replace(
+        f":{served.server.spec.http}/", f":{served.server.spec.https}/"
+    )
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=False)) as client:
+        for address in (served.address, over_tls):
+            async with client.get(f"{address}/index.mp4") as answer:
+                assert (answer.status, answer.content_type) == (200, "video/mp4")
+                assert await answer.read() == content
+            for part, found in (
+                ("100-199", content[100:200]),
+                ("0-0", content[:1]),
+                (f"{len(content) - 10}-", content[-10:]),
+            ):
+                asked = {"Range": f"bytes={part}"}
+                async with client.get(f"{address}/index.mp4", headers=asked) as answer:
+                    assert answer.status == 206
+                    assert await answer.read() == found
+                    told = answer.headers["Content-Range"]
+                    assert told.endswith(f"/{len(content)}")
+            async with client.get(f"{address}/recording.json") as answer:
+                assert answer.status == 404
 
 
 async def test_hls_is_served_and_plays(served: Served) -> None:

@@ -78,6 +78,17 @@ def test_what_is_served_has_the_address_of_the_first_server_that_can() -> None:
     assert rule.url_base == "http://live.example.com:8081/recordings/archive"
 
 
+def test_where_there_is_https_what_is_served_has_an_address_of_that() -> None:
+    listen = {"http": 8080, "https": 8443}
+    server = {"host": "live.example.com", "listen": listen, "certificate": "site"}
+    sections: dict[str, Any] = {
+        "servers": {"main": server},
+        "certificates": {"site": {"domains": ["live.example.com"], "acme": {}}},
+    }
+    rule = desired({"streams": ["*"], "serve": True}, **sections).recordings["archive"]
+    assert rule.url_base == "https://live.example.com:8443/recordings/archive"
+
+
 def test_an_address_of_ones_own_goes_before() -> None:
     rule = desired({"streams": ["*"], "serve": True, "url": "https://h/x"}).recordings["archive"]
     assert (rule.served_by, rule.url_base) == ("main", "https://h/x")
