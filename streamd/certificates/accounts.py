@@ -4,7 +4,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from acme import messages
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -58,7 +58,7 @@ class AccountFile:
                 raise TypeError("its key is of another kind")
             return Account(
                 key,
-                None if known is None else messages.RegistrationResource.from_json(known),
+                None if known is None else _known(known),
                 data["email"],
             )
         except FileNotFoundError:
@@ -81,3 +81,12 @@ class AccountFile:
     def set_aside(self, reason: str) -> None:
         """Make room for another account."""
         self._store.put_aside(self._path, reason)
+
+
+def _known(data: Any) -> messages.RegistrationResource:
+    """Return what an authority knows of an account, without the binding that it was made with.
+
+    That is needed once, and `acme` cannot send it again: what it reads of it, it cannot write.
+    """
+    known = messages.RegistrationResource.from_json(data)
+    return known.update(body=known.body.update(external_account_binding=None))

@@ -250,6 +250,8 @@ async def test_an_account_elsewhere_is_used_where_the_authority_wants_one(tmp_pa
         # One account an authority: each of these has a directory of its own.
         async with kept(tmp_path / "1", with_one) as running:
             await running.wait("valid")
+            await running.desire(replace(with_one, domains=(*with_one.domains, "2.example.test")))
+            await wait_until(lambda: len(pem.read(running.chain()).domains) == 2, ISSUED_S)
         assert "acme.eab" in await _failure(tmp_path / "2", without)
         assert "does not know the account of `acme.eab`" in await _failure(tmp_path / "3", wrong)
 
