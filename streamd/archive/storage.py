@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from streamd.archive.storage_address import SHOWN_OPTIONS, place_of
+from streamd.archive.storage_address import SHOWN_OPTIONS, directory_of, place_of
 from streamd.archive.storage_words import explain
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ class Storage:
             for each in vars(exceptions).values()
             if isinstance(each, type) and issubclass(each, Exception)
         )
+        self._directory = directory_of(url)
         place = place_of(url, options)
         try:
             operator = opendal.AsyncOperator(place.scheme, **place.options)
@@ -70,12 +71,27 @@ class Storage:
         Raises:
             OSError: the file cannot be read.
         """
+        await asyncio.to_thread(self._refuse_itself, path, key)
         try:
             with path.open("rb") as file:
                 sums = await self._write(file, key, sent)
             await self._verify(key, sums)
         except self._failures as error:
             raise self._failed(error) from error
+
+    def _refuse_itself(self, path: Path, key: str) -> None:
+        """Refuse to write a file over itself, whatever links and mounts lead there.
+
+        It would be cut to nothing, and then deleted as one that has arrived.
+        """
+        if self._directory is None:
+            return
+        there = Path(self._directory, key)
+        if there.exists() and there.samefile(path):
+            raise StorageError(
+                f"{there} is the recording itself; give the storage a directory that is not the "
+                "rule's"
+            )
 
     async def put_text(self, text: str, key: str) -> None:
         """Write a short text."""

@@ -58,6 +58,12 @@ def place_of(url: str, options: Mapping[str, str]) -> Place:
     return Place(scheme, found)
 
 
+def directory_of(url: str) -> str | None:
+    """Return the directory on this machine that a storage is; None where it is elsewhere."""
+    scheme, _, rest = url.partition("://")
+    return f"/{rest.strip('/')}" if scheme == "fs" else None
+
+
 def web_address(url: str, options: Mapping[str, str]) -> str:
     """Return what the addresses of uploaded files begin with, without a slash at the end.
 

@@ -1,5 +1,6 @@
 """Checks of `recordings` and `storages`: what they match, where they go, what is kept. Pure."""
 
+import posixpath
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from datetime import timedelta
 
 from streamd import names
 from streamd.archive.layout import TOKENS, root_of
+from streamd.archive.storage_address import directory_of
 from streamd.config.data_path import DataPath
 from streamd.config.known_streams import KnownStreams
 from streamd.config.models import Config
@@ -54,6 +56,7 @@ def check_recordings(
         engines: of each server, None where none is known.
     """
     places: list[_Place] = []
+    uploaded: list[_Place] = []
     for name, recording in config.recordings.items():
         path: DataPath = ("recordings", name)
         if not recording.streams:
@@ -66,6 +69,7 @@ def check_recordings(
             place = _place(name, recording)
             yield from _collision(path, place, places, source)
             places.append(place)
+            yield from _uploaded(path, recording, config, source, uploaded)
         yield from _times(path, recording, source)
         yield from _keep((*path, "keep"), recording.keep, source)
         yield from _upload(path, recording, config, source, suggestions)
@@ -156,6 +160,44 @@ def _collision(
             "`directory`, or put {uuid} in both names",
             at_name=True,
         )
+
+
+def _uploaded(
+    path: DataPath, recording: Recording, config: Config, source: Source, others: list[_Place]
+) -> Iterator[Problem]:
+    """Say where uploads of a rule would be written over its recordings, or another's uploads."""
+    name = storage_of(recording) or ""
+    storage = config.storages.get(name)
+    if storage is None:
+        return
+    root = root_of(str(recording.directory)) if recording.directory is not None else None
+    there = directory_of(storage.url)
+    if root is not None and there is not None and _is_within(there, root):
+        yield source.error(
+            (*path, "upload"),
+            f"storages.{name} is within the `directory` of this rule; name a directory elsewhere",
+        )
+        return
+    below = str(recording.directory or "")[len(root or "") :]
+    where = (storage.url.rstrip("/"), storage.plain_options().get("endpoint", ""))
+    parts = (*where, *filter(None, f"{below}/{recording.name}".split("/")))
+    place = _Place(str(path[1]), parts, tuple(map(names.full_name, recording.streams)))
+    # What lies within another one there has other names, so that the two do not meet.
+    alike = (each for each in others if len(each.parts) == len(parts) and _collide(each, place))
+    other = next(alike, None)
+    if other is not None:
+        yield source.error(
+            (*path, "upload"),
+            f"can put a recording where one of recordings.{other.rule} is in storages.{name}; put "
+            "{uuid} in both names, or give it a storage with another prefix",
+        )
+    others.append(place)
+
+
+def _is_within(directory: str, root: str) -> bool:
+    """Tell whether a directory is another one, or below it, as far as their names say."""
+    below, above = (posixpath.normpath(each).split("/") for each in (directory, root))
+    return below[: len(above)] == above
 
 
 def _collide(one: _Place, other: _Place) -> bool:

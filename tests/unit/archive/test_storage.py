@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamd.archive.sent import Sent
-from streamd.archive.storage import Sums
+from streamd.archive.storage import Storage, StorageError, Sums
 from streamd.archive.storage_address import place_of, web_address
 from streamd.archive.storage_words import explain
 
@@ -138,3 +138,15 @@ def test_a_line_that_was_not_written_to_its_end_counts_for_nothing(tmp_path: Pat
     path = tmp_path / f"{UUID}.sent"
     path.write_text(f"{path.read_text()}b.ts,1")
     assert sent.of(UUID) == {"a.ts": 3}
+
+
+@pytest.mark.parametrize("link", [False, True])
+async def test_a_recording_is_not_written_over_itself(tmp_path: Path, link: bool) -> None:
+    recording = tmp_path / "rec" / "live" / "index.mp4"
+    recording.parent.mkdir(parents=True)
+    recording.write_bytes(b"media")
+    (tmp_path / "link").symlink_to("rec")
+    storage = Storage(f"fs://{tmp_path / ('link' if link else 'rec')}", {})
+    with pytest.raises(StorageError, match="is the recording itself; give the storage a directory"):
+        await storage.put(recording, "live/index.mp4", lambda _: None)
+    assert recording.read_bytes() == b"media"

@@ -125,6 +125,52 @@ def test_two_rules_that_can_meet_are_refused(
     assert [line.partition(" ")[2] for line in found] == [problem] * collide
 
 
+@pytest.mark.parametrize(
+    ("url", "inside"),
+    [("DIR/rec", True), ("DIR/rec/", True), ("DIR/rec/up", True), ("DIR/rec2", False)],
+)
+def test_a_storage_within_the_directory_of_the_rule_is_refused(
+    tmp_path: Path, url: str, inside: bool
+) -> None:
+    (tmp_path / "rec").mkdir()
+    found = problems_of(
+        tmp_path,
+        "version: 1\nstreams: {a: {keys: any}}\n"
+        f"storages: {{here: {{url: 'fs://{url.replace('DIR', str(tmp_path))}'}}}}\n"
+        f"recordings:\n  r: {{streams: [a], directory: '{tmp_path}/rec/{{app}}', upload: here}}\n",
+    )
+    problem = (
+        "recordings.r.upload: storages.here is within the `directory` of this rule; name a "
+        "directory elsewhere"
+    )
+    assert [line.partition(" ")[2] for line in found] == [problem] * inside
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "collide"),
+    [
+        ("name: '{time}', directory: DIR/a", "name: '{time}', directory: DIR/b", True),
+        ("name: '{time}', directory: DIR/a", "name: '{time}', directory: 'DIR/b/{app}'", False),
+        ("name: '{uuid}', directory: DIR/a", "name: '{time}', directory: DIR/b", False),
+        ("name: 'x/{time}', directory: DIR/a", "name: 'y/{time}', directory: DIR/b", False),
+    ],
+)
+def test_two_rules_that_can_meet_in_a_storage_are_refused(
+    tmp_path: Path, one: str, other: str, collide: bool
+) -> None:
+    one, other = (fields.replace("DIR", str(tmp_path)) for fields in (one, other))
+    found = said(
+        tmp_path,
+        f"one: {{streams: [a], upload: cloud, {one}}}",
+        f"two: {{streams: [live/a], upload: cloud, {other}}}",
+    )
+    problem = (
+        "recordings.two.upload: can put a recording where one of recordings.one is in "
+        "storages.cloud; put {uuid} in both names, or give it a storage with another prefix"
+    )
+    assert [line.partition(" ")[2] for line in found] == [problem] * collide
+
+
 def test_rules_of_other_streams_may_share_a_place(tmp_path: Path) -> None:
     name = "name: '{stream}/{time}'"
     assert (
