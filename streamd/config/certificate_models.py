@@ -10,11 +10,12 @@ from streamd.config.fields import (
     AbsolutePath,
     Address,
     AuthorityAddress,
+    BindingKey,
     DnsName,
     Domain,
     Duration,
     Email,
-    Secret,
+    TsigSecret,
 )
 from streamd.config.model import Model
 
@@ -34,7 +35,7 @@ class Rfc2136(Model):
 
     server: Address = Field(description="The name server, as ns.example.com:53.")
     key: DnsName = Field(description="The key's name.")
-    secret: Secret = Field(description="The key itself, in base64.")
+    secret: TsigSecret = Field(description="The key itself, in base64.")
     algorithm: Literal["hmac-sha224", "hmac-sha256", "hmac-sha384", "hmac-sha512"] = Field(
         "hmac-sha256", description="The key's algorithm."
     )
@@ -69,7 +70,7 @@ class Eab(Model):
     """An account at the authority, made on its web site, that is to be used."""
 
     kid: str = Field(min_length=1, description="What the authority calls the account.")
-    hmac_key: Secret = Field(description="The account's key, in base64url.")
+    hmac_key: BindingKey = Field(description="The account's key, in base64url.")
 
 
 def _kind_of_authority(value: Any) -> str:

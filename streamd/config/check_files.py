@@ -29,6 +29,7 @@ def check_files(config: Config, source: Source, *, machine: Machine) -> list[Pro
         *_engines(config, source, machine),
         *check_encoders(config, source, machine=machine),
         *_directories(config, source),
+        *_authorities(config, source),
     ]
 
 
@@ -91,6 +92,35 @@ def _directories(config: Config, source: Source) -> Iterator[Problem]:
         # What may heal by itself keeps no other change of the file from being applied.
         say = source.warning if fault.passing else source.error
         yield say(("recordings", name, "directory"), f"{root} {fault.message}")
+
+
+def _authorities(config: Config, source: Source) -> Iterator[Problem]:
+    """Say what certificates cannot be obtained without, and that is not there now."""
+    for name, certificate in config.certificates.items():
+        acme = certificate.acme
+        if acme is None:
+            continue
+        if acme.ca_file is not None and (fault := _trust_fault(acme.ca_file)) is not None:
+            yield source.warning(
+                ("certificates", name, "acme", "ca_file"),
+                f"{acme.ca_file} {fault}",
+            )
+        webroot = acme.challenge.webroot
+        if webroot is not None and not webroot.is_dir():
+            yield source.warning(
+                ("certificates", name, "acme", "challenge", "webroot"),
+                f"{webroot} is not a directory now; name the one that the web server serves",
+            )
+
+
+def _trust_fault(path: Path) -> str | None:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        return f"cannot be read now: {reason(error)}"
+    if b"-----BEGIN CERTIFICATE-----" in content:
+        return None
+    return "holds no certificate in PEM; name a file of who vouches for the authority"
 
 
 def executable_fault(path: Path) -> str | None:

@@ -1,5 +1,6 @@
 """The types of single fields: how each is written, read, and called in messages."""
 
+import base64
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
@@ -229,6 +230,21 @@ def _email(value: str) -> str:
     return value
 
 
+def _tsig_secret(value: SecretStr) -> SecretStr:
+    try:
+        base64.b64decode(value.get_secret_value(), validate=True)
+    except ValueError:
+        raise ValueError("is not base64; write it as the name server's `secret` has it") from None
+    return value
+
+
+def _binding_key(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value().rstrip("=")
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", text) or len(text) % 4 == 1:
+        raise ValueError("is not base64url; write it as the authority's web site shows it")
+    return value
+
+
 def _storage(value: str) -> str:
     scheme, separator, place = value.partition("://")
     if not separator or scheme not in STORAGE_SCHEMES or not place:
@@ -360,6 +376,8 @@ Port = Annotated[
 ]
 Sha256 = Annotated[str, InWords("64 hex digits", private=True), AfterValidator(_sha256)]
 Secret = Annotated[SecretStr, InWords("secret", private=True)]
+TsigSecret = Annotated[SecretStr, InWords("secret", private=True), AfterValidator(_tsig_secret)]
+BindingKey = Annotated[SecretStr, InWords("secret", private=True), AfterValidator(_binding_key)]
 StorageAddress = Annotated[str, InWords("address", private=True), AfterValidator(_storage)]
 SecretAddress = Annotated[SecretStr, InWords("address", private=True)]
 Platform = Literal["youtube", "twitch", "facebook", "bilibili", "kuaishou", "wx", "custom"]

@@ -21,6 +21,7 @@ _MESSAGES = {
     "too_short": "is too short; write {min_length} characters or more",
     "string_too_long": "is too long; write {max_length} characters or fewer",
     "too_long": "is too long; write {max_length} characters or fewer",
+    "string_pattern_mismatch": "has a character that none has; write lower-case letters and digits",
     "greater_than": "is too small; write more than {gt}",
     "greater_than_equal": "is too small; write {ge} or more",
     "less_than": "is too large; write less than {lt}",

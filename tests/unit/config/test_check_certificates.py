@@ -66,6 +66,24 @@ def test_what_people_write_is_taken(tmp_path: Path, text: str) -> None:
             "certificates.site.domains[1]",
             "names the same domain again",
         ),
+        (
+            site("domains: [a.example.com], acme: {profile: 'short lived'}"),
+            "certificates.site.acme.profile",
+            "'short lived' has a character that none has; write lower-case",
+        ),
+        (
+            site(
+                "domains: [a.example.com], acme: {challenge: {rfc2136: "
+                "{server: 'ns:53', key: k, secret: 'not base64'}}}"
+            ),
+            "certificates.site.acme.challenge.rfc2136.secret",
+            "is not base64; write it as the name server's",
+        ),
+        (
+            site("domains: [a.example.com], acme: {eab: {kid: k, hmac_key: 'a+b/'}}"),
+            "certificates.site.acme.eab.hmac_key",
+            "is not base64url; write it as the authority's",
+        ),
         (site("domains: [localhost], acme: {}"), "certificates.site.domains[0]", "not a domain"),
         (site("domains: [203.0.113.5], acme: {}"), "certificates.site.domains[0]", "not a domain"),
         (site("domains: [bücher.example], acme: {}"), "certificates.site.domains[0]", "xn--"),
@@ -162,8 +180,8 @@ def test_what_may_not_be_meant_is_warned_of(
 def test_secrets_of_a_certificate_are_secrets(tmp_path: Path) -> None:
     text = site(
         "domains: ['*.example.com'], acme: {eab: {kid: k, hmac_key: VERYSECRETHMAC}, "
-        "challenge: {rfc2136: {server: 'ns:53', key: k, secret: VERYSECRETTSIG}}}"
+        "challenge: {rfc2136: {server: 'ns:53', key: k, secret: VERYSECRETTSIG00}}}"
     )
     loaded = load_text(tmp_path, text, machine=None)
-    assert {"VERYSECRETHMAC", "VERYSECRETTSIG"} <= loaded.secrets
+    assert {"VERYSECRETHMAC", "VERYSECRETTSIG00"} <= loaded.secrets
     assert "VERYSECRET" not in repr(loaded.config)

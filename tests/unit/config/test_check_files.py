@@ -126,3 +126,24 @@ def test_recordings_need_ffmpeg(tmp_path: Path) -> None:
         "config.yaml:3:1: recordings: FFmpeg is needed and not found; install it, or give its path "
         "as `ffmpeg`"
     ]
+
+
+def test_what_an_authority_is_asked_with_is_looked_at(tmp_path: Path) -> None:
+    (tmp_path / "junk.pem").write_text("no certificate")
+    (tmp_path / "www").mkdir()
+    text = (
+        "certificates:\n"
+        f"  a: {{domains: [a.b.com], acme: {{ca_file: {tmp_path}/none.pem}}}}\n"
+        f"  b: {{domains: [a.b.com], acme: {{ca_file: {tmp_path}/junk.pem,\n"
+        f"    challenge: {{webroot: {tmp_path}/web}}}}}}\n"
+        f"  c: {{domains: [a.b.com], acme: {{challenge: {{webroot: {tmp_path}/www}}}}}}\n"
+    )
+    told = [line for line in problems_of(tmp_path, "version: 1\n" + text) if "acme" in line]
+    assert told == [
+        "config.yaml:3:43: certificates.a.acme.ca_file: warning: none.pem cannot be read now: does "
+        "not exist; create it or correct the path",
+        "config.yaml:4:43: certificates.b.acme.ca_file: warning: junk.pem holds no certificate in "
+        "PEM; name a file of who vouches for the authority",
+        "config.yaml:5:26: certificates.b.acme.challenge.webroot: warning: web is not a "
+        "directory now; name the one that the web server serves",
+    ]
