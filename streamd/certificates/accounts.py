@@ -89,4 +89,7 @@ def _known(data: Any) -> messages.RegistrationResource:
     That is needed once, and `acme` cannot send it again: what it reads of it, it cannot write.
     """
     known = messages.RegistrationResource.from_json(data)
-    return known.update(body=known.body.update(external_account_binding=None))
+    body = known.body.update(external_account_binding=None)
+    return messages.RegistrationResource(
+        body=body, uri=known.uri, terms_of_service=known.terms_of_service
+    )
