@@ -109,8 +109,14 @@ class RunningServer:
         return {found.name: found for found in (await self.engine.streams()).live}.get(stream)
 
     async def wait_live(self, stream: str) -> LiveStream:
-        """Wait until a stream is published."""
-        found = await wait_until(lambda: self.live(stream), what=f"{stream} to go live")
+        """Wait until a stream is published, also where a busy machine makes its server slow."""
+
+        async def live() -> LiveStream | None:
+            with contextlib.suppress(EngineError):
+                return await self.live(stream)
+            return None
+
+        found = await wait_until(live, what=f"{stream} to go live")
         assert found is not None
         return found
 
@@ -118,7 +124,9 @@ class RunningServer:
         """Wait until a stream is not published any more."""
 
         async def is_gone() -> bool:
-            return await self.live(stream) is None
+            with contextlib.suppress(EngineError):
+                return await self.live(stream) is None
+            return False
 
         await wait_until(is_gone, what=f"{stream} to end")
 
