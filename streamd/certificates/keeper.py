@@ -7,7 +7,7 @@ blocks, and because its libraries would take half as much memory again as stream
 import asyncio
 import random
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,10 +18,11 @@ from streamd.certificates.due import due, known_of, order_at, try_now
 from streamd.certificates.facts import CertificateFacts, Moments, facts_of
 from streamd.certificates.lifetime import ask_again_s
 from streamd.certificates.listener import ChallengeListener
+from streamd.certificates.looking import LookError, serve_all
 from streamd.certificates.ordering import Ordered, carry_out
 from streamd.certificates.record import Record
 from streamd.certificates.spec import CertificateSpec, ListenChallenge, OrderSpec, certificate_paths
-from streamd.certificates.store import Store
+from streamd.certificates.store import Store, stamp_of
 
 log = structlog.get_logger()
 
@@ -53,6 +54,7 @@ class Certificates:
         self._allowed: dict[str, float] = {}
         self._listeners: dict[tuple[str, int], ChallengeListener] = {}
         self._deaf: dict[tuple[str, int], str] = {}
+        self._stamps: dict[str, tuple[object, ...]] = {}
         self._https_port: int | None = None
         self._wake = asyncio.Event()
         # What is read of a certificate is what is known of it, unless it is being ordered.
@@ -85,7 +87,13 @@ class Certificates:
         self._https_port = https_port
         for name in self._orders.keys() - specs.keys():
             self._orders[name].cancel()
-        for known in (self._records, self._errors, self._unwritten, self._allowed):
+        for known in (
+            self._records,
+            self._errors,
+            self._unwritten,
+            self._allowed,
+            self._stamps,
+        ):
             for name in known.keys() - specs.keys():
                 del known[name]
         self.wake()
@@ -99,9 +107,6 @@ class Certificates:
         await self.prepare(self._specs)
 
     def _look(self, specs: Iterable[CertificateSpec]) -> None:
-        # Not before it is needed: `cryptography` takes memory.
-        from streamd.certificates.serving import serve  # noqa: PLC0415
-
         try:
             for opened in self._store.prepare():
                 log.warning("certificates.closed_to_others", path=str(opened))
@@ -111,16 +116,44 @@ class Certificates:
             for spec in specs:
                 self._note(spec.name, reason)
             return
-        for spec in specs:
-            if spec.name not in self._orders:
-                record, wrong = serve(self._store, spec, self._outbox)
-                if record is not None:
-                    self._records[spec.name] = record
-                self._note(spec.name, wrong)
+        changed = [
+            spec
+            for spec in specs
+            if spec.name not in self._orders and self._stamps.get(spec.name) != self._stamp(spec)
+        ]
+        if changed:
+            self._look_at(changed)
         self._others = self._store.records_of_others({spec.name for spec in specs})
         for path, damage in self._store.set_aside:
             log.error("certificates.set_aside", path=str(path), error=damage)
         self._store.set_aside.clear()
+
+    def _look_at(self, specs: Sequence[CertificateSpec]) -> None:
+        """Bring the files of certificates up to date, and read what is known of them then."""
+        try:
+            seen = serve_all(self._store.directory, self._outbox, specs)
+        except LookError as error:
+            for spec in specs:
+                self._note(spec.name, str(error))
+            return
+        for path, damage in seen.set_aside:
+            log.error("certificates.set_aside", path=path, error=damage)
+        for spec in specs:
+            try:
+                record = self._store.record(spec.name)
+            except OSError as error:
+                self._note(spec.name, f"{error.filename} cannot be read: {error.strerror}")
+                continue
+            wrong = seen.errors.get(spec.name)
+            if wrong is None or record.installed is not None:
+                self._records[spec.name] = record
+            self._note(spec.name, wrong)
+            self._stamps[spec.name] = self._stamp(spec)
+
+    def _stamp(self, spec: CertificateSpec) -> tuple[object, ...]:
+        """Return what another look would be for: the files of a certificate, as they are now."""
+        own = [path for path in (spec.certificate_file, spec.key_file) if path is not None]
+        return (spec, *self._store.stamps(spec.name), *map(stamp_of, map(Path, own)))
 
     def _note(self, name: str, error: str | None) -> None:
         """Keep what is wrong with a certificate, and log it once."""

@@ -138,13 +138,42 @@ class OrderSpec:
     ask_only: bool = False
 
 
+def as_data(spec: CertificateSpec) -> dict[str, Any]:
+    """Return a certificate as JSON types. They hold secrets."""
+    data = asdict(spec)
+    if spec.acme is not None:
+        data["acme"]["challenge"]["kind"] = spec.acme.answered_by
+    return data
+
+
+def from_data(data: dict[str, Any]) -> CertificateSpec:
+    """Return the certificate that `as_data` wrote.
+
+    Raises:
+        ValueError: the data is of none.
+    """
+    try:
+        acme = data.pop("acme")
+        return CertificateSpec(
+            **(data | {"domains": tuple(data["domains"])}),
+            acme=None if acme is None else _acme(acme),
+        )
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ValueError(f"not a certificate: {type(error).__name__}") from error
+
+
+def _acme(data: dict[str, Any]) -> AcmeSpec:
+    challenge, binding = data.pop("challenge"), data.pop("binding")
+    return AcmeSpec(
+        **data,
+        challenge=_CHALLENGES[challenge.pop("kind")](**challenge),
+        binding=None if binding is None else Binding(**binding),
+    )
+
+
 def order_to_json(order: OrderSpec) -> str:
     """Return an order as JSON. It holds secrets."""
-    data = asdict(order)
-    acme = order.certificate.acme
-    if acme is not None:
-        data["certificate"]["acme"]["challenge"]["kind"] = acme.answered_by
-    return json.dumps(data)
+    return json.dumps(asdict(order) | {"certificate": as_data(order.certificate)})
 
 
 def order_from_json(text: str) -> OrderSpec:
@@ -155,21 +184,7 @@ def order_from_json(text: str) -> OrderSpec:
     """
     try:
         data = json.loads(text)
-        certificate: dict[str, Any] = data.pop("certificate")
-        acme: dict[str, Any] = certificate.pop("acme")
-        challenge: dict[str, Any] = acme.pop("challenge")
-        binding = acme.pop("binding")
-        return OrderSpec(
-            CertificateSpec(
-                **(certificate | {"domains": tuple(certificate["domains"])}),
-                acme=AcmeSpec(
-                    **acme,
-                    challenge=_CHALLENGES[challenge.pop("kind")](**challenge),
-                    binding=None if binding is None else Binding(**binding),
-                ),
-            ),
-            **data,
-        )
+        return OrderSpec(from_data(data.pop("certificate")), **data)
     except (TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"not an order: {type(error).__name__}") from error
 

@@ -110,6 +110,11 @@ class Store:
             self.put_aside(path, str(error))
             return Record()
 
+    def stamps(self, name: str) -> tuple[object, ...]:
+        """Return what changes whenever a file of a certificate does."""
+        paths = [*map(Path, certificate_paths(str(self.directory), name))]
+        return tuple(map(stamp_of, [*paths, self.directory / name / _RECORD]))
+
     def look_at(self, name: str) -> Record:
         """Return what is known of a certificate, and leave what is damaged where it is."""
         try:
@@ -173,6 +178,15 @@ def _target(link: Path) -> str:
         return link.readlink().name
     except OSError:
         return ""
+
+
+def stamp_of(path: Path) -> tuple[int, int, int] | None:
+    """Return what changes whenever a file does; None where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns, status.st_size
 
 
 def _link(path: Path, target: str) -> None:

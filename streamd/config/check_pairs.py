@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from streamd.certificates.looking import LookError, judge_own
 from streamd.config.models import Config
 from streamd.config.source import Source
 from streamd.desire import Machine, desire
@@ -23,17 +24,18 @@ def check_pairs(config: Config, source: Source, *, machine: Machine) -> Iterator
     """Yield what is wrong with own certificates: errors where they cannot be served at all."""
     if not own_files(config):
         return
-    # Not before it is needed: `cryptography` takes memory.
-    from streamd.certificates import own_files as files  # noqa: PLC0415
-    from streamd.certificates.pem import PairError  # noqa: PLC0415
-
-    for name, spec in desire(config, machine).certificates.items():
-        if spec.certificate_file is None or spec.key_file is None:
-            continue
-        where = ("certificates", name, "certificate_file")
-        try:
-            pair = files.read_pair(spec)
-        except PairError as error:
-            yield source.error(where, str(error))
-        else:
-            yield from (source.warning(where, doubt) for doubt in files.doubts(spec, pair))
+    own = [
+        spec
+        for spec in desire(config, machine).certificates.values()
+        if spec.certificate_file is not None and spec.key_file is not None
+    ]
+    try:
+        seen = judge_own(own)
+    except LookError as error:
+        yield source.warning(("certificates",), f"cannot be looked at: {error}")
+        return
+    for name, wrong in seen.errors.items():
+        yield source.error(("certificates", name, "certificate_file"), wrong)
+    for name, doubts in seen.doubts.items():
+        for doubt in doubts:
+            yield source.warning(("certificates", name, "certificate_file"), doubt)

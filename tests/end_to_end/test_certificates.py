@@ -97,11 +97,11 @@ def playing(daemon: Streamd, port: int) -> Iterator[Player]:
             while not stop.is_set():
                 suffix = "flv" if daemon.engine == "srs" else "m3u8"
                 connection.request("GET", f"/live/show.{suffix}")
-                answer = connection.getresponse()
-                assert answer.status == 200
-                while not stop.is_set() and (data := answer.read(1000)):
-                    player.received += len(data)
-                assert connection.sock is opened, "the connection was closed"
+                with contextlib.closing(connection.getresponse()) as answer:
+                    assert answer.status == 200
+                    while not stop.is_set() and (data := answer.read(1000)):
+                        player.received += len(data)
+                assert stop.is_set() or connection.sock is opened, "the connection was closed"
                 stop.wait(_POLL_S)
         except (OSError, http.client.HTTPException, AssertionError) as error:
             player.error = error

@@ -100,7 +100,7 @@ def test_an_order_is_read_as_it_was_written(challenge: Challenge) -> None:
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"certificate": {"acme": null}}'])
 def test_what_is_no_order_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"not an order|Expecting value"):
+    with pytest.raises(ValueError, match=r"not an? (order|certificate)|Expecting value"):
         order_from_json(text)
 
 

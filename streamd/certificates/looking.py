@@ -1,0 +1,105 @@
+"""`python -m streamd.certificates.looking`: looks at certificates in a process of its own.
+
+`cryptography` takes 17 MB, which the daemon need not keep for what it does once in weeks. What to
+look at is read as JSON from standard input, what was found is said as JSON.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from streamd.certificates.spec import CertificateSpec, as_data, from_data
+from streamd.certificates.store import Store
+
+TIMEOUT_S = 60.0
+_MOST_SAID = 300
+
+
+class LookError(Exception):
+    """It could not be looked. The message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was found.
+
+    Attributes:
+        errors: why a certificate cannot be served as it should be, by name.
+        doubts: what is wrong with own files that can be served, by name.
+        set_aside: files that were damaged and renamed, with the reason.
+    """
+
+    errors: Mapping[str, str]
+    doubts: Mapping[str, Sequence[str]]
+    set_aside: Sequence[tuple[str, str]] = ()
+
+
+def serve_all(directory: Path, outbox: Path, specs: Sequence[CertificateSpec]) -> Seen:
+    """Make sure that each certificate has files which can be served (`serving.serve`). Blocks.
+
+    Raises:
+        LookError: it could not be looked.
+    """
+    return _look({"directory": str(directory), "outbox": str(outbox)}, specs)
+
+
+def judge_own(specs: Sequence[CertificateSpec]) -> Seen:
+    """Look at the files of own certificates, and touch nothing. Blocks.
+
+    Raises:
+        LookError: it could not be looked.
+    """
+    return _look({"directory": None, "outbox": ""}, specs)
+
+
+def _look(task: dict[str, object], specs: Sequence[CertificateSpec]) -> Seen:
+    given = json.dumps(task | {"specs": [as_data(spec) for spec in specs]})
+    argv = (sys.executable, "-P", "-m", "streamd.certificates.looking")
+    try:
+        done = subprocess.run(
+            argv, input=given, capture_output=True, text=True, check=False, timeout=TIMEOUT_S
+        )
+        data = json.loads(done.stdout)
+        return Seen(data["errors"], data["doubts"], [tuple(each) for each in data["set_aside"]])
+    except subprocess.TimeoutExpired as error:
+        raise LookError(f"no answer within {TIMEOUT_S:.0f} s; the disk may hang") from error
+    except OSError as error:
+        raise LookError(f"{sys.executable}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        words = done.stderr.strip().splitlines()
+        last = words[-1][:_MOST_SAID] if words else f"status {done.returncode}"
+        raise LookError(f"the process that looks at certificates ended: {last}") from error
+
+
+def main() -> int:
+    """Look, say what was found, and return the exit status."""
+    # Here, so that whoever only asks for it does not have it in memory.
+    from streamd.certificates import own_files  # noqa: PLC0415
+    from streamd.certificates.pem import PairError  # noqa: PLC0415
+    from streamd.certificates.serving import serve  # noqa: PLC0415
+
+    task = json.load(sys.stdin)
+    specs = [from_data(each) for each in task["specs"]]
+    store = Store(Path(task["directory"])) if task["directory"] is not None else None
+    errors: dict[str, str] = {}
+    doubts: dict[str, list[str]] = {}
+    for spec in specs:
+        if store is not None:
+            _, wrong = serve(store, spec, Path(task["outbox"]))
+            if wrong is not None:
+                errors[spec.name] = wrong
+            continue
+        try:
+            doubts[spec.name] = own_files.doubts(spec, own_files.read_pair(spec))
+        except PairError as error:
+            errors[spec.name] = str(error)
+    set_aside = [(str(path), reason) for path, reason in (store.set_aside if store else ())]
+    sys.stdout.write(json.dumps({"errors": errors, "doubts": doubts, "set_aside": set_aside}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
