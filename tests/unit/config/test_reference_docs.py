@@ -1,6 +1,7 @@
 """The committed reference is the generated one, and its examples work."""
 
 import re
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,7 @@ def test_the_examples_are_a_whole_file(tmp_path: Path, monkeypatch: pytest.Monke
         "s3-secret",
         "tsig",
     ):
-        (credentials / name).write_text(f"0123456789-{name}")
+        (credentials / name).write_bytes(b64encode(f"0123456789-{name}".encode()))
     (tmp_path / "partner.key").write_text("partner-key")
     text = "".join(EXAMPLES.values()).replace("/etc/streamd/", "")
     loaded = load_text(
