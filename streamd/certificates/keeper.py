@@ -255,8 +255,8 @@ class Certificates:
                 log.info("certificate.ordered", certificate=name, domains=list(spec.domains))
             order = OrderSpec(spec, str(self._store.directory), str(self._outbox), ask_only)
             ordered = await carry_out(order)
-            for damage in ordered.set_aside:
-                log.error("certificates.set_aside", path=damage)
+            for damaged, why in ordered.set_aside:
+                log.error("certificates.set_aside", path=damaged, error=why)
             if ask_only:
                 await self._take_advice(spec, ordered)
             else:

@@ -54,7 +54,7 @@ def main() -> int:
         path = error.filename or store.directory
         reason = error.strerror or error
         told = {"error": f"{path} cannot be used: {reason}; make room, or fix its permissions"}
-    told["set_aside"] = [f"{path}: {reason}" for path, reason in store.set_aside]
+    told["set_aside"] = [(str(path), reason) for path, reason in store.set_aside]
     sys.stdout.write(json.dumps(told))
     return 0
 

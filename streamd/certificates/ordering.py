@@ -30,7 +30,7 @@ class Ordered:
         serial: of what was issued.
         window: when it wants the present one renewed, where it was asked for that.
         ask_again_s: after how long to ask it again, seconds.
-        set_aside: files that were damaged and renamed.
+        set_aside: files that were damaged and renamed, and what was wrong with each.
     """
 
     error: str | None = None
@@ -39,7 +39,7 @@ class Ordered:
     serial: str = ""
     window: Window | None = None
     ask_again_s: float | None = None
-    set_aside: tuple[str, ...] = ()
+    set_aside: tuple[tuple[str, str], ...] = ()
 
 
 async def carry_out(order: OrderSpec) -> Ordered:
@@ -79,7 +79,7 @@ def _read(output: bytes, said: bytes, status: int) -> Ordered:
             serial=str(data.get("serial", "")),
             window=None if window is None else Window(**window),
             ask_again_s=data.get("ask_again_s"),
-            set_aside=tuple(map(str, data.get("set_aside", ()))),
+            set_aside=tuple((str(path), str(why)) for path, why in data.get("set_aside", ())),
         )
     except (ValueError, TypeError, AttributeError):
         ended = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"

@@ -45,11 +45,11 @@ def serve(store: Store, spec: CertificateSpec, outbox: Path) -> tuple[Record | N
 def _repaired(store: Store, spec: CertificateSpec, outbox: Path) -> Record:
     """Return the record of a certificate once it has files that go together."""
     record = store.record(spec.name)
-    present = store.pair(spec.name)
+    present, damage = store.pair(spec.name), None
     try:
         pair = None if present is None else pem.checked_pair(*present)
-    except pem.PairError:
-        pair = None
+    except pem.PairError as error:
+        pair, damage = None, str(error)
     key = None
     if pair is not None:
         record, installed = _as_served(store, spec, record, pair, outbox)
@@ -62,6 +62,8 @@ def _repaired(store: Store, spec: CertificateSpec, outbox: Path) -> Record:
     made = pem.self_signed(
         key or pem.make_key(spec.key_kind), spec.domains or (_NO_NAME,), time.time()
     )
+    if damage is not None:
+        store.put_pair_aside(spec.name, f"{damage}; what is served now is self-signed")
     store.install(spec.name, made, pem.installed(made, "self-signed"), record)
     return store.record(spec.name)
 

@@ -131,9 +131,11 @@ class Store:
     def pair(self, name: str) -> tuple[str, str] | None:
         """Return the chain and the key that are served; None where one is missing."""
         chain, key = certificate_paths(str(self.directory), name)
-        try:
-            return Path(chain).read_text("utf-8"), Path(key).read_text("utf-8")
-        except (FileNotFoundError, UnicodeDecodeError):
+        try:  # what is no text is found to be no PEM either
+            return Path(chain).read_text("utf-8", "replace"), Path(key).read_text(
+                "utf-8", "replace"
+            )
+        except FileNotFoundError:
             return None
 
     def install(self, name: str, pair: _PemPair, installed: Installed, record: Record) -> None:
@@ -169,6 +171,13 @@ class Store:
         """Rename a file that cannot be read, so that a new one can take its place."""
         aside = path.with_name(f"{path.name}.damaged-{time.time_ns()}")
         path.rename(aside)
+        self.set_aside.append((aside, reason))
+
+    def put_pair_aside(self, name: str, reason: str) -> None:
+        """Rename the version that is served and cannot be used, out of reach of what is pruned."""
+        version = (self.directory / name / _CURRENT).resolve()
+        aside = self.directory / name / f"{version.name}.damaged-{time.time_ns()}"
+        version.rename(aside)
         self.set_aside.append((aside, reason))
 
 

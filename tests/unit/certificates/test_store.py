@@ -141,11 +141,19 @@ def test_a_damaged_record_is_set_aside_and_read_from_the_certificate(
     assert store.pair("site") == (pair.fullchain, pair.key)
 
 
-def test_files_that_do_not_go_together_are_replaced(store: Store) -> None:
-    put(store, pem.self_signed(pem.make_key("ecdsa"), SITE.domains, NOW))
+@pytest.mark.parametrize("damage", [pem.make_key("ecdsa").encode(), b"junk", b"\xff\0", b""])
+def test_files_that_do_not_go_together_are_set_aside_and_replaced(
+    store: Store, damage: bytes
+) -> None:
+    before = pem.self_signed(pem.make_key("ecdsa"), SITE.domains, NOW)
+    put(store, before)
     key = Path(certificate_paths(str(store.directory), "site")[1]).resolve()
-    key.write_text(pem.make_key("ecdsa"))
+    key.write_bytes(damage)
     record, _ = served(store)
+    ((aside, reason),) = store.set_aside
+    assert reason.endswith("; what is served now is self-signed")
+    assert (aside / "fullchain.pem").read_text() == before.fullchain
+    assert (aside / "privkey.pem").read_bytes() == damage
     assert record.installed is not None
     assert record.installed.source == "self-signed"
     pem.checked_pair(*(store.pair("site") or ("", "")))
