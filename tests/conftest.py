@@ -6,6 +6,11 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes says more of who else uses the machine than of the code.
+settings.register_profile("streamd", deadline=None)
+settings.load_profile("streamd")
 
 
 @pytest.fixture(scope="session")

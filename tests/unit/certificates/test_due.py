@@ -249,7 +249,7 @@ def test_years_pass_without_an_expiry(days: int) -> None:
     ],
 )
 @given(data=st.data())
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 def test_no_outage_that_can_be_outlived_leads_to_an_expiry(
     days: int, advises: float | None, trouble: Trouble, longest_days: float, data: st.DataObject
 ) -> None:
@@ -274,7 +274,7 @@ def test_no_outage_that_can_be_outlived_leads_to_an_expiry(
     days=st.sampled_from([6, 45, 90]),
     seed=st.integers(0, 10_000),
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_neither_kills_nor_refusals_nor_a_busy_operator_meet_a_limit(
     killed: float, refused: float, edited: float, days: int, seed: int
 ) -> None:
