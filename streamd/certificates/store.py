@@ -70,7 +70,8 @@ class Store:
         Returns:
             What was open, and is not any more.
         """
-        for path in (self.directory, self.accounts, self.challenges):
+        own = self.directory / _OWN
+        for path in (self.directory, own, self.accounts, self.challenges):
             path.mkdir(mode=_PRIVATE_DIRECTORY, parents=True, exist_ok=True)
         opened = []
         for root, directories, files in os.walk(self.directory):

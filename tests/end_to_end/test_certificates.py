@@ -175,7 +175,8 @@ def _status(port: int, path: str) -> int:
         with urllib.request.urlopen(url, timeout=10, context=_trusting_all()) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
-        return error.code
+        with error:  # or its connection would be found open by another test
+            return error.code
 
 
 @pytest.mark.parametrize("engine", ["nginx-rtmp"], indirect=True)
