@@ -24,11 +24,11 @@ from streamd.ffmpeg.argv import FFmpegBinary
 from streamd.ffmpeg.binary import inspect
 from streamd.guard import guard
 from streamd.machine import find_machine
+from streamd.private_file import write_private
 from streamd.process_names import archive_process, server_process
 from streamd.reconcile import Reconciler
 from streamd.recording_changes import archives_touched
 from streamd.servers import Servers
-from streamd.state import write_private
 from streamd.status.snapshot import ConfigState, ConfigStateName
 
 log = structlog.get_logger()

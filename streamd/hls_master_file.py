@@ -7,7 +7,7 @@ from pathlib import Path
 
 from streamd.errors import EngineError
 from streamd.hls_master import master_path
-from streamd.state import write_private
+from streamd.private_file import write_private
 
 
 def renew_masters(root: Path, texts: Mapping[str, str], before: Iterable[str]) -> frozenset[str]:

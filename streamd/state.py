@@ -5,7 +5,6 @@ import fcntl
 import json
 import os
 import secrets
-import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,23 +13,10 @@ import structlog
 from streamd.desire_certificates import certificates_directory
 from streamd.engines.base import ServerSecrets
 from streamd.errors import SettingsError
+from streamd.private_file import write_private
 from streamd.settings import Settings
 
 log = structlog.get_logger()
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file whole or not at all, readable by its owner only."""
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 class State:

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from streamd.callbacks.events import Action, Event
 from streamd.callbacks.told import Present, Told, news
-from streamd.state import write_private
+from streamd.private_file import write_private
 
 log = structlog.get_logger()
 

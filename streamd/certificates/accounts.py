@@ -12,7 +12,7 @@ from josepy.errors import DeserializationError
 from josepy.jwk import JWKEC
 
 from streamd.certificates.store import Store
-from streamd.state import write_private
+from streamd.private_file import write_private
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from streamd.certificates import attempts, pem
-from streamd.certificates.answers import AnswerError, Answers, DnsAnswers, FileAnswers
+from streamd.certificates.answers import AnswerError, Answers, FileAnswers
 from streamd.certificates.authority import Authority
 from streamd.certificates.hosts import own_addresses, resolve
 from streamd.certificates.refusals import RefusedError
@@ -116,6 +116,9 @@ def _present_key(store: Store, wanted: CertificateSpec) -> str:
 def _answers(acme: AcmeSpec, store: Store) -> Answers:
     challenge = acme.challenge
     if isinstance(challenge, DnsChallenge):
+        # Not before it is needed: it takes a third as long to import as all the rest.
+        from streamd.certificates.dns_answers import DnsAnswers  # noqa: PLC0415
+
         try:
             return DnsAnswers(challenge)
         except AnswerError as error:

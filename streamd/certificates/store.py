@@ -22,7 +22,7 @@ from typing import Protocol
 
 from streamd.certificates.record import Installed, Record, from_json, to_json
 from streamd.certificates.spec import FULLCHAIN, KEY, certificate_paths
-from streamd.state import write_private
+from streamd.private_file import write_private
 
 _CURRENT, _VERSIONS, _RECORD = "current", "versions", "record.json"
 _OWN = ".authorities"

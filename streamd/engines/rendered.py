@@ -7,7 +7,7 @@ from pathlib import Path
 
 from streamd.engines.base import RenderedServer
 from streamd.errors import EngineError
-from streamd.state import write_private
+from streamd.private_file import write_private
 
 _FIX = "make room, or fix its permissions"
 

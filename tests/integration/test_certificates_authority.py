@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import requests
+from acme.client import ClientNetwork
 
 from streamd.certificates import pem
 from streamd.certificates.answers import FileAnswers
@@ -110,6 +111,22 @@ def issuer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Issuer]:
         files_served(root, running.http_port),
     ):
         yield Issuer(running, root)
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays_connected(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Close what the end of a process closes where orders are carried out."""
+    made: list[ClientNetwork] = []
+    real = ClientNetwork.__init__
+
+    def init(self: ClientNetwork, *args: Any, **options: Any) -> None:
+        made.append(self)
+        real(self, *args, **options)
+
+    monkeypatch.setattr(ClientNetwork, "__init__", init)
+    yield
+    for each in made:
+        each.session.close()
 
 
 @pytest.fixture
@@ -286,7 +303,7 @@ def test_a_connection_that_breaks_counts_by_how_far_the_order_came(
         )
     assert caught.value.failure == failure
     assert noted == [True] * is_noted
-    assert not [*(issuer.root / WELL_KNOWN).iterdir()]
+    assert not [*(issuer.root / WELL_KNOWN).glob("*")]
 
 
 def test_nothing_is_issued_that_could_not_be_written_down(issuer: Issuer, store: Store) -> None:
@@ -298,5 +315,5 @@ def test_nothing_is_issued_that_could_not_be_written_down(issuer: Issuer, store:
     answers = FileAnswers(issuer.root / WELL_KNOWN)
     with pytest.raises(OSError, match="No space left"):
         client.obtain(pem.signing_request(KEY, ["c.example.test"]), answers, no_space)
-    assert not [*(issuer.root / WELL_KNOWN).iterdir()]
+    assert not [*(issuer.root / WELL_KNOWN).glob("*")]
     assert issuer.pebble.log.read_text().count("Issued certificate") == before

@@ -11,7 +11,7 @@ import pytest
 from streamd.cli import build_parser, main
 from streamd.commands import CHANGES
 from streamd.config.load import load
-from streamd.state import write_private
+from streamd.private_file import write_private
 from streamd.version import __version__
 
 GOOD = """\

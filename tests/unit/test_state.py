@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from streamd.errors import SettingsError
+from streamd.private_file import write_private
 from streamd.settings import Settings
-from streamd.state import State, write_private
+from streamd.state import State
 
 
 @pytest.fixture
