@@ -64,7 +64,7 @@ async def carry_out(order: OrderSpec) -> Ordered:
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
+            await process.communicate()  # until its pipes are closed too
     return _read(output, said, process.returncode or 0)
 
 
