@@ -20,6 +20,8 @@ def read_pair(spec: CertificateSpec) -> pem.Pair:
     chain, key = _text(spec.certificate_file), _text(spec.key_file)
     try:
         pair = pem.checked_pair(chain, key)
+    except pem.UnfitKeyError as error:
+        raise pem.PairError(f"{spec.key_file}: {error}") from error
     except pem.PairError as error:
         raise pem.PairError(f"{spec.certificate_file}: {error}") from error
     if spec.key_kind == "rsa" and pem.kind_of(pair.key) != "rsa":
@@ -41,7 +43,9 @@ def _text(path: str) -> str:
         with Path(path).open("rb") as file:
             return file.read(MAX_BYTES).decode()
     except OSError as error:
-        raise pem.PairError(f"{path} cannot be read: {error.strerror}") from error
+        raise pem.PairError(
+            f"{path} cannot be read: {error.strerror}; put it there, readable by streamd's user"
+        ) from error
     except UnicodeDecodeError as error:
         raise pem.PairError(
             f"{path} is not PEM text; convert it (`openssl x509 -inform der`)"

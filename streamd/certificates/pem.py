@@ -47,6 +47,10 @@ class PairError(Exception):
     """A certificate and a key that cannot be served. The message says why and what to do."""
 
 
+class UnfitKeyError(PairError):
+    """It is the key alone that cannot be served, whatever the certificate."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pair:
     """A certificate with what vouches for it, and its key, as PEM."""
@@ -240,21 +244,21 @@ def _certificates(text: str) -> list[x509.Certificate]:
     try:
         return [x509.load_pem_x509_certificate(block.encode()) for block in blocks]
     except ValueError as error:
-        raise PairError(f"holds a certificate that cannot be read: {error}") from error
+        raise PairError("holds a certificate that cannot be read; take another copy") from error
 
 
 def _load_key(text: str) -> CertificateIssuerPrivateKeyTypes:
     try:
         key = serialization.load_pem_private_key(text.encode(), password=None)
     except TypeError as error:
-        raise PairError(
+        raise UnfitKeyError(
             "the key asks for a passphrase, and nobody is there to give it; write it without one "
             "(`openssl pkey`)"
         ) from error
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise PairError("the key cannot be read; it has to be PEM text") from error
+        raise UnfitKeyError("the key cannot be read; it has to be PEM text") from error
     if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
-        raise PairError("the key is of a kind that browsers do not take; take ECDSA or RSA")
+        raise UnfitKeyError("the key is of a kind that browsers do not take; take ECDSA or RSA")
     return key
 
 

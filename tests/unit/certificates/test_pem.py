@@ -94,7 +94,7 @@ def test_a_chain_is_served_in_order_with_what_stands_around_it_left_out() -> Non
     [
         ("", LEAF.key_text, "holds no certificate"),
         (LEAF.key_text, LEAF.key_text, "holds no certificate"),
-        (LEAF.text.replace("\nM", "\nX", 1), LEAF.key_text, "cannot be read"),
+        (LEAF.text.replace("\nM", "\nX", 1), LEAF.key_text, "cannot be read; take another copy"),
         (LEAF.text, "no key", "the key cannot be read"),
         (LEAF.text, MIDDLE.key_text, "the key is not that of the certificate"),
         (MIDDLE.text + LEAF.text, LEAF.key_text, "is not the first in the file"),

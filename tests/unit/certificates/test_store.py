@@ -175,10 +175,11 @@ def test_own_files_that_cannot_be_served_leave_those_before_in_use(
     chain.write_text(good.fullchain)
     key.write_text(good.key)
     assert served(store, spec)[1] is None
-    for broken in ("no key", pem.make_key("ecdsa")):
+    for broken, at_fault in (("no key", key), (pem.make_key("ecdsa"), chain)):
         key.write_text(broken)
         _, error = served(store, spec)
         assert error is not None
+        assert error.startswith(f"{at_fault}: the key ")
         assert "served on" in error
         assert store.pair("own") == (good.fullchain, good.key)
     key.unlink()
