@@ -174,5 +174,7 @@ def _described(meta: ET.Element | None, words: Sequence[str], size: Sequence[str
     if meta is None:
         return None
     parts = [meta.findtext(word) or "" for word in words]
-    parts.append("x".join(filter(None, (meta.findtext(side) for side in size))))
+    sides = [meta.findtext(side) or "0" for side in size]
+    if "0" not in sides:  # as of a stream without video
+        parts.append("x".join(sides))
     return " ".join(filter(None, parts)) or None

@@ -23,6 +23,7 @@ STATISTICS = b"""<?xml version="1.0" encoding="utf-8" ?>
 <nclients>5</nclients></live></application>
 <application><name>lot/west</name><live>
 <stream><name>bare</name><bytes_in>0</bytes_in>
+<meta><video><width>0</width><height>0</height></video></meta>
 <client><id>11</id><address>192.0.2.9</address><publishing/></client><publishing/></stream>
 </live></application></server></rtmp>
 """
