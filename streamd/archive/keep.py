@@ -111,7 +111,8 @@ def to_delete(
     oldest_first = sorted(kept, key=lambda each: (each.ended_at, each.path))
     limit = free_limit(spec, space)
     free, total = space.free, others_bytes + sum(each.bytes for each in kept)
-    is_short = free < limit
+    # A disk that is smaller than what is to stay free never has it, whatever is deleted.
+    is_short = free < limit <= space.total
     found: list[Kept] = []
     for each in oldest_first:
         too_old = (

@@ -1,6 +1,7 @@
 """Checks that have to look at the machine: are the programs there that the file needs?"""
 
 import os
+import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -88,10 +89,26 @@ def _directories(config: Config, source: Source) -> Iterator[Problem]:
     for name, root in roots.items():
         fault = faults.get(root)
         if fault is None:
+            yield from _reserve(name, root, config.recordings[name].keep.free, source)
             continue
         # What may heal by itself keeps no other change of the file from being applied.
         say = source.warning if fault.passing else source.error
         yield say(("recordings", name, "directory"), f"{root} {fault.message}")
+
+
+def _reserve(name: str, root: Path, free: int | float, source: Source) -> Iterator[Problem]:
+    """Warn of a disk that is smaller than what is to stay free of it."""
+    there = next((each for each in (root, *root.parents) if each.is_dir()), root)
+    try:
+        total = shutil.disk_usage(there).total
+    except OSError:
+        return  # it is told where it is needed
+    if isinstance(free, int) and free > total:
+        yield source.warning(
+            ("recordings", name, "keep", "free"),
+            f"is more than the whole disk of {root} has ({total / 1e9:.1f} GB), so that nothing is "
+            "recorded; write less",
+        )
 
 
 def _authorities(config: Config, source: Source) -> Iterator[Problem]:

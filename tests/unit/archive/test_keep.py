@@ -69,6 +69,12 @@ def test_room_is_made_with_a_margin() -> None:
     assert deleted(spec, kept(1, 2, 3), space=Space(1000, 0)) == ["3", "2", "1"]
 
 
+def test_nothing_is_deleted_for_a_disk_that_is_smaller_than_the_limit() -> None:
+    spec = replace(FREE, free_bytes=1001)
+    assert deleted(spec, kept(1, 2, 3), space=Space(1000, 0)) == []
+    assert is_full(Space(1000, 900), free_limit(spec, Space(1000, 900)), was_full=False)
+
+
 def test_the_greater_limit_counts() -> None:
     spec = replace(FREE, free_bytes=300, free_share=0.5)
     assert free_limit(spec, Space(1000, 0)) == 500

@@ -147,3 +147,15 @@ def test_what_an_authority_is_asked_with_is_looked_at(tmp_path: Path) -> None:
         "config.yaml:5:26: certificates.b.acme.challenge.webroot: warning: web is not a "
         "directory now; name the one that the web server serves",
     ]
+
+
+@pytest.mark.parametrize(("free", "too_much"), [("1000000TB", True), ("1MB", False), ("9%", False)])
+def test_more_is_not_kept_free_than_the_disk_has(tmp_path: Path, free: str, too_much: bool) -> None:
+    text = (
+        "version: 1\nstreams: {a: {keys: any}}\n"
+        f"recordings: {{r: {{streams: [a], directory: {tmp_path}/new, keep: {{free: {free}}}}}}}\n"
+    )
+    found = problems_of(tmp_path, text)
+    assert [
+        "recordings.r.keep.free: warning: is more than the whole disk of" in line for line in found
+    ] == [True] * too_much
