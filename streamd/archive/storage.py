@@ -7,6 +7,7 @@ its size. Nothing of it is imported before something is uploaded.
 import asyncio
 import base64
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -47,7 +48,9 @@ class Storage:
             for each in vars(exceptions).values()
             if isinstance(each, type) and issubclass(each, Exception)
         )
-        self._directory = directory_of(url)
+        directory = directory_of(url)
+        # With its links followed once and for all, as `opendal` does.
+        self._directory = directory and os.path.realpath(directory)
         place = place_of(url, options)
         try:
             operator = opendal.AsyncOperator(place.scheme, **place.options)
