@@ -225,18 +225,18 @@ class Certificates:
                 continue
             elif next_.what == "ask":
                 self._asking.add(name)
-                self._start(spec, ask_only=True)
+                self._start(spec, None)
             elif self._deafness(spec) is None:
                 new = try_now(spec, record, now)
                 known = attempts.begun(record.attempts, new, jitter=random.random())  # noqa: S311
                 self._records[name] = replace(record, attempts=known)
                 tries.append(new)
-                self._start(spec, ask_only=False)
+                self._start(spec, record)
         return wait_s
 
-    def _start(self, spec: CertificateSpec, *, ask_only: bool) -> None:
+    def _start(self, spec: CertificateSpec, before: Record | None) -> None:
         name = spec.name
-        task = asyncio.create_task(self._order(spec, ask_only), name=f"certificate.{name}")
+        task = asyncio.create_task(self._order(spec, before), name=f"certificate.{name}")
         self._orders[name] = task
         # Not in the task, which may be cancelled before it begins.
         task.add_done_callback(lambda _: self._ended(name))
@@ -246,12 +246,12 @@ class Certificates:
         self._asking.discard(name)
         self.wake()
 
-    async def _order(self, spec: CertificateSpec, ask_only: bool) -> None:
-        name = spec.name
+    async def _order(self, spec: CertificateSpec, before: Record | None) -> None:
+        """Carry an order out; `before` is what was known before it, None: only ask when to."""
+        name, ask_only = spec.name, before is None
         try:
-            if not ask_only:
-                # Written down first: whatever is killed now has been tried.
-                await self._write(name, self._records[name])
+            if before is not None:
+                await self._write_down(name, before)
                 log.info("certificate.ordered", certificate=name, domains=list(spec.domains))
             order = OrderSpec(spec, str(self._store.directory), str(self._outbox), ask_only)
             ordered = await carry_out(order)
@@ -268,6 +268,15 @@ class Certificates:
             if self._unwritten.get(name) != said:
                 log.error("certificate.failed", certificate=name, error=said)
             self._unwritten[name] = said
+
+    async def _write_down(self, name: str, before: Record) -> None:
+        """Write down a try that begins: whatever is killed from now on has been tried."""
+        try:
+            await self._write(name, self._records[name])
+        except OSError:  # then it does not begin, and counts for nothing
+            soon = replace(before.attempts, next_at=time.time() + LOOK_S)
+            self._records[name] = replace(before, attempts=soon)
+            raise
 
     async def _take(self, spec: CertificateSpec, ordered: Ordered) -> None:
         """Take in what came of an order, which has written down itself how far it came."""

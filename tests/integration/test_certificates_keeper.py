@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from streamd.certificates import ordering, pem
+from streamd.certificates import keeper, ordering, pem
 from streamd.certificates.attempts import DAY_S, Attempts, Try
 from streamd.certificates.facts import CertificateFacts
 from streamd.certificates.keeper import Certificates
@@ -169,6 +169,7 @@ async def test_a_disk_that_takes_nothing_is_told_and_nothing_is_ordered_meanwhil
         real(self, name, record)
 
     monkeypatch.setattr(Store, "write_record", full)
+    monkeypatch.setattr(keeper, "LOOK_S", 2.0)
     async with kept(tmp_path, wanted(issuer)) as running:
         facts = await running.wait_for_error("No space left on device; make room")
         assert facts.state == "failing"
@@ -176,12 +177,12 @@ async def test_a_disk_that_takes_nothing_is_told_and_nothing_is_ordered_meanwhil
             running.keeper.wake()
             await asyncio.sleep(0.01)
         assert tries == 1
+        await wait_until(lambda: tries == 3, what="more tries to write")
         assert running.orders() == []
         monkeypatch.setattr(Store, "write_record", real)
-        await running.keeper.look()
-        running.keeper.wake()
         await running.wait_for_serial()
         await wait_until(lambda: running.facts().last_error is None, what="no error")
+        assert len(running.store.record("site").attempts.tries) == 1
 
 
 async def test_a_certificate_whose_event_cannot_be_written_is_served_all_the_same(
