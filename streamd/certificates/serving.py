@@ -117,7 +117,13 @@ def _with_own(
         pair = own_files.read_pair(spec)
     except pem.PairError as error:
         return record, f"{error}; what was there before is served on"
-    found = pem.installed(pair, "own")
+    found, before = pem.installed(pair, "own"), record.installed
+    is_over = found.not_after <= time.time()
+    if is_over and before is not None and before.source == "own" and before.serial != found.serial:
+        return record, (
+            f"{spec.certificate_file} has expired; take another one; what was there before is "
+            "served on"
+        )
     if record.installed == found and store.pair(spec.name) == (pair.fullchain, pair.key):
         return record, None
     store.install(spec.name, pair, found, record)

@@ -18,7 +18,7 @@ _SECTIONS = (
     "storages",
     "callbacks",
 )
-_BAD = frozenset({"backoff", "blocked", "degraded", "error", "stalled"})
+_BAD = frozenset({"backoff", "blocked", "degraded", "error", "expired", "failing", "stalled"})
 _DOUBTFUL = frozenset({"paused", "refused"})
 _START = "systemctl start streamd (or `streamd run`)"
 

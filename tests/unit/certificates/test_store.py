@@ -295,3 +295,18 @@ def test_a_record_that_cannot_be_read_is_not_taken_for_an_empty_one(store: Store
     record, error = serve(store, SITE, store.directory.parent / "outbox")
     assert record is None
     assert "record.json cannot be used" in (error or "")
+
+
+def test_own_files_that_have_expired_take_the_place_of_none_that_is_good(
+    store: Store, tmp_path: Path
+) -> None:
+    chain, key = tmp_path / "c.pem", tmp_path / "k.pem"
+    spec = CertificateSpec("own", (), None, str(chain), str(key))
+    good = pem.self_signed(pem.make_key("ecdsa"), ("own.example.com",), NOW)
+    over = pem.self_signed(pem.make_key("ecdsa"), ("own.example.com",), NOW - 4000 * 86_400)
+    for pair in (good, over):
+        chain.write_text(pair.fullchain)
+        key.write_text(pair.key)
+        _, error = served(store, spec)
+    assert "has expired; take another one" in (error or "")
+    assert store.pair("own") == (good.fullchain, good.key)
