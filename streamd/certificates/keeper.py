@@ -17,11 +17,11 @@ from streamd.certificates import attempts
 from streamd.certificates.due import due, known_of, order_at, try_now
 from streamd.certificates.facts import CertificateFacts, Moments, facts_of
 from streamd.certificates.lifetime import ask_again_s
-from streamd.certificates.listener import ChallengeListener
+from streamd.certificates.listeners import ChallengeListeners
 from streamd.certificates.looking import LookError, serve_all
 from streamd.certificates.ordering import Ordered, carry_out
 from streamd.certificates.record import Record
-from streamd.certificates.spec import CertificateSpec, ListenChallenge, OrderSpec, certificate_paths
+from streamd.certificates.spec import CertificateSpec, OrderSpec, certificate_paths
 from streamd.certificates.store import Store, stamp_of
 
 log = structlog.get_logger()
@@ -52,8 +52,7 @@ class Certificates:
         self._orders: dict[str, asyncio.Task[None]] = {}
         self._asking: set[str] = set()
         self._allowed: dict[str, float] = {}
-        self._listeners: dict[tuple[str, int], ChallengeListener] = {}
-        self._deaf: dict[tuple[str, int], str] = {}
+        self._listeners = ChallengeListeners(self._store.challenges)
         self._stamps: dict[str, tuple[object, ...]] = {}
         self._https_port: int | None = None
         self._wake = asyncio.Event()
@@ -179,7 +178,9 @@ class Certificates:
                     self._allowed.get(name, 0.0),
                 ),
                 is_ordering=name in self._orders and name not in self._asking,
-                error=self._errors.get(name) or self._unwritten.get(name) or self._deafness(spec),
+                error=self._errors.get(name)
+                or self._unwritten.get(name)
+                or self._listeners.complaint(spec),
             )
         return found
 
@@ -188,7 +189,7 @@ class Certificates:
         try:
             while True:
                 self._wake.clear()
-                await self._listen()
+                await self._listeners.listen(self._specs.values(), self._https_port)
                 async with self._disk:
                     wait_s = self._order_what_is_due() if self._specs else None
                 try:
@@ -201,9 +202,7 @@ class Certificates:
 
     async def close(self) -> None:
         """Listen no more."""
-        for listener in self._listeners.values():
-            await listener.stop()
-        self._listeners.clear()
+        await self._listeners.close()
 
     # Orders
 
@@ -226,7 +225,7 @@ class Certificates:
             elif next_.what == "ask":
                 self._asking.add(name)
                 self._start(spec, None)
-            elif self._deafness(spec) is None:
+            elif self._listeners.complaint(spec) is None:
                 new = try_now(spec, record, now)
                 known = attempts.begun(record.attempts, new, jitter=random.random())  # noqa: S311
                 self._records[name] = replace(record, attempts=known)
@@ -324,44 +323,3 @@ class Certificates:
         for task in orders:
             task.cancel()
         await asyncio.gather(*orders, return_exceptions=True)
-
-    # Port 80
-
-    async def _listen(self) -> None:
-        """Listen where authorities come, and nowhere else."""
-        wanted: dict[tuple[str, int], set[str]] = {}
-        for spec in self._specs.values():
-            place = _place(spec)
-            if place is not None:
-                wanted.setdefault(place, set()).update(spec.domains)
-        for place in self._listeners.keys() - wanted.keys():
-            await self._listeners.pop(place).stop()
-        self._deaf = {place: said for place, said in self._deaf.items() if place in wanted}
-        for place, names in wanted.items():
-            listener = self._listeners.get(place) or await self._started(place)
-            if listener is not None:
-                listener.names, listener.https_port = names, self._https_port
-
-    async def _started(self, place: tuple[str, int]) -> ChallengeListener | None:
-        listener = ChallengeListener(*place, self._store.challenges)
-        try:
-            await listener.start()
-        except OSError as error:
-            said = await asyncio.to_thread(listener.complaint, error)
-            if self._deaf.get(place) != said:
-                log.error("certificates.not_listening", error=said)
-            self._deaf[place] = said
-            return None
-        self._deaf.pop(place, None)
-        self._listeners[place] = listener
-        return listener
-
-    def _deafness(self, spec: CertificateSpec) -> str | None:
-        """Return why an authority could not be answered for a certificate; None: it could."""
-        place = _place(spec)
-        return self._deaf.get(place) if place is not None else None
-
-
-def _place(spec: CertificateSpec) -> tuple[str, int] | None:
-    challenge = spec.acme.challenge if spec.acme is not None else None
-    return (challenge.host, challenge.port) if isinstance(challenge, ListenChallenge) else None
