@@ -227,7 +227,7 @@ class Certificates:
                 self._start(spec, None)
             elif self._listeners.complaint(spec) is None:
                 new = try_now(spec, record, now)
-                known = attempts.begun(record.attempts, new, jitter=random.random())  # noqa: S311
+                known = attempts.begun(record.attempts, new, jitter=random.random())  # noqa: S311 - spreads tries
                 self._records[name] = replace(record, attempts=known)
                 tries.append(new)
                 self._start(spec, record)
@@ -297,7 +297,7 @@ class Certificates:
                     now,
                     failure=ordered.failure,
                     retry_after_s=ordered.retry_after_s,
-                    jitter=random.random(),  # noqa: S311
+                    jitter=random.random(),  # noqa: S311 - spreads tries
                 )
                 record = replace(record, attempts=known)
                 log_.error("certificate.failed", retry_in_s=round(known.next_at - now))

@@ -93,7 +93,7 @@ def _obtain(order: OrderSpec, acme: AcmeSpec, store: Store) -> dict[str, Any]:
 def _note_asked(store: Store, wanted: CertificateSpec) -> None:
     """Write down that the authority will have issued, whatever becomes of this process."""
     record = store.record(wanted.name)
-    known = attempts.asked(record.attempts, time.time(), jitter=random.random())  # noqa: S311
+    known = attempts.asked(record.attempts, time.time(), jitter=random.random())  # noqa: S311 - spreads tries
     store.write_record(wanted.name, replace(record, attempts=known))
 
 
