@@ -24,6 +24,8 @@ from streamd.callbacks.events import timestamp
 
 FIRST_RETRY_S, LONGEST_RETRY_S = 5.0, 300.0
 _JITTER = 0.25
+_BEGUN = 0
+"""Stands for the size of a segment that is on its way."""
 
 
 @dataclass
@@ -137,12 +139,14 @@ class Uploader:
         """
         arrived = await asyncio.to_thread(self._sent.of, uuid)
         for segment in recordings[uuid].segments:
-            if segment.file in arrived:
+            if arrived.get(segment.file) == segment.bytes:
                 continue
             async with self._segment:
                 recording = recordings.get(uuid)
                 if recording is None or recording.state != "recording":
                     return
+                # What is there without its size in the list is known to be taken away again.
+                await asyncio.to_thread(self._sent.add, uuid, segment.file, _BEGUN)
                 try:
                     await self._put(recording, segment.file, segment.bytes, Progress())
                 except FileNotFoundError:

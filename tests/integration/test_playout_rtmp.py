@@ -49,8 +49,10 @@ async def server(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
     else:
         binary = find_machine().engines.get("nginx-rtmp")
         assert binary is not None, "the tests need nginx with its RTMP module"
-    # With WebRTC, SRS decodes the sound and drops a publisher of what is none.
-    changed = {"webrtc": None, "webrtc_candidate": None} if is_srs else {"apps": APPS}
+    # With WebRTC, SRS decodes the sound and drops a publisher of what is none; with SRT it keeps
+    # the last moments to itself, to put sound and picture in order.
+    closed = {"webrtc": None, "webrtc_candidate": None, "srt": None}
+    changed = closed if is_srs else {"apps": APPS}
     async with running_server(tmp_path, request.param, binary, **changed) as running:
         yield running
 
