@@ -346,7 +346,8 @@ def test_every_segment_ends_in_exactly_one_recording_whatever_is_killed_and_when
     assert len(set(listed)) == len(listed)
     for each in recordings:
         assert each.state == "finishing"
-        assert each.format == (FORMAT if each.segments else None)
+        if each.segments:  # a kill can come between what it is made of and the first of them
+            assert each.format == FORMAT
         assert [one.file for one in each.segments] == machine.directories.get(each.uuid, [])
         places = [one.place for one in each.segments]
         for run in {run for run, _ in places}:
