@@ -185,12 +185,14 @@ class Uploader:
 
     async def _tried(self, action: Callable[[Storage], Awaitable[None]]) -> None:
         """Do something at the storage, and note how that went."""
-        trouble = self.trouble
         try:
             if self._storage is None:
                 self._storage = Storage(self.upload.url, self.upload.options)
             await action(self._storage)
         except StorageError as error:
+            trouble = self.trouble
+            if not self.may_try():  # others that were on their way failed with it
+                raise
             wait_s = min(FIRST_RETRY_S * 2**trouble.failures, LONGEST_RETRY_S)
             wait_s *= 1 - _JITTER * random.random()  # noqa: S311 - spreads tries
             if str(error) != trouble.error:
@@ -199,7 +201,7 @@ class Uploader:
                 trouble.failures + 1, str(error), time.monotonic() + wait_s, time.time() + wait_s
             )
             raise
-        if trouble.error is not None:
+        if self.trouble.error is not None:
             self.say("info", f"{self.upload.storage}: it goes on")
             self.trouble = Trouble()
 
