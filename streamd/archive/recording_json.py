@@ -69,13 +69,15 @@ def to_json(recording: Recording) -> str:
     return json.dumps({**recording.unknown, **told}, ensure_ascii=False, indent=1) + "\n"
 
 
-def from_json(text: str, path: str, segments: tuple[Segment, ...] = ()) -> Recording:
+def from_json(text: str, path: str, segments: tuple[Segment, ...] | None = None) -> Recording:
     """Read what `to_json` wrote, in this release or a later one.
 
     Args:
         text: of the file.
         path: the directory that the file is in.
-        segments: that are listed there; what they add up to is newer than what the file says.
+        segments: that are listed there; None: not read. What they add up to is newer than what
+            the file says. While more may come it is also all that counts: a kill can come between
+            what the file says of a first segment and the segment.
 
     Raises:
         ValueError: the text is none.
@@ -123,15 +125,18 @@ def _listed(line: str) -> Segment | None:
     return found if parse_file(file) is not None else None
 
 
-def _recording(data: dict[str, Any], path: str, segments: tuple[Segment, ...]) -> Recording:
+def _recording(data: dict[str, Any], path: str, listed: tuple[Segment, ...] | None) -> Recording:
     known = {name: data.pop(name, None) for name in _FIELDS}
     state, reason = known["state"], known["reason"] or ""
     if state not in _STATES or reason not in _REASONS:
         raise ValueError(f"not a recording: state {state!r}, reason {reason!r}")
     if not all(isinstance(known[name], str) and known[name] for name in _TEXTS):
         raise ValueError("not a recording: it does not say of what")
-    artifact, format_ = known["artifact"], known["format"]
-    runs = runs_of(segments) or tuple(_run(each) for each in known["runs"] or ())
+    artifact, format_, told = known["artifact"], known["format"], known["runs"] or ()
+    if listed == () and state == "recording":
+        format_, told = None, ()
+    segments = listed or ()
+    runs = runs_of(segments) or tuple(_run(each) for each in told)
     return Recording(
         uuid=known["uuid"],
         rule=known["rule"],

@@ -30,6 +30,7 @@ from streamd.archive.recording_json import (
     to_json,
 )
 from streamd.archive.spool import read_media
+from streamd.archive.tracks import Format
 
 _POINTER = ".json"
 
@@ -208,7 +209,7 @@ class Store:
             self._torn.add(pointer.uuid)
         file = Path(path) / FILE
         try:
-            return from_json(file.read_text(encoding="utf-8"), path, segments)
+            recording = from_json(file.read_text(encoding="utf-8"), path, segments)
         except FileNotFoundError:
             return self._rebuilt(pointer, path, segments)
         except ValueError as error:
@@ -216,23 +217,31 @@ class Store:
             file.replace(aside)
             self._say("error", f"{file} is damaged ({error}) and put aside as {aside.name}")
             return self._rebuilt(pointer, path, segments)
+        if recording.state == "recording" and not segments:
+            return self._with_lost_list(recording)
+        return recording
+
+    def _with_lost_list(self, recording: Recording) -> Recording:
+        """Return a recording of which nothing is listed, with what is in its directory."""
+        found, format_ = _found(recording.path, ())
+        if not found:
+            return recording
+        self._say(
+            "error",
+            f"{Path(recording.path) / LIST} is lost or empty; it is made again of the "
+            f"{len(found)} segments that are there",
+        )
+        whole = replace(recording, segments=found, runs=runs_of(found), format=format_)
+        self._write_list(whole)
+        self.keep(whole)
+        return whole
 
     def _rebuilt(
         self, pointer: Pointer, path: str, segments: tuple[Segment, ...]
     ) -> Recording | None:
         """Return a recording as its files tell it; None where there are none."""
         names = _names(path)
-        found = {segment.file: segment for segment in segments}
-        format_ = None
-        for name in sorted(names):
-            file = Path(path) / name
-            media = read_media(file) if parse_file(name) is not None else None
-            if media is None:
-                continue
-            format_ = format_ or media.format
-            status = file.stat()
-            made = Segment(name, media.start, media.ticks, status.st_size, status.st_mtime)
-            found.setdefault(name, made)
+        found, format_ = _found(path, segments)
         if not found and not names & {MP4, PLAYLIST}:
             for name in names:
                 if name.endswith(files.PART):
@@ -246,8 +255,8 @@ class Store:
             path,
             pointer.started_at,
             state="recording" if found else "finishing",
-            segments=tuple(found.values()),
-            runs=runs_of([*found.values()]),
+            segments=found,
+            runs=runs_of(found),
             format=format_,
         )
         self._write_list(recording)
@@ -260,3 +269,23 @@ def _names(directory: str) -> set[str]:
         return {entry.name for entry in Path(directory).iterdir()}
     except FileNotFoundError:
         return set()
+
+
+def _found(path: str, listed: Sequence[Segment]) -> tuple[tuple[Segment, ...], Format | None]:
+    """Return the segments of a directory, those that are listed first, and what they are made of.
+
+    Raises:
+        OSError: one cannot be read.
+    """
+    segments = {segment.file: segment for segment in listed}
+    format_ = None
+    for name in sorted(_names(path)):
+        file = Path(path) / name
+        media = read_media(file) if parse_file(name) is not None else None
+        if media is None:
+            continue
+        format_ = format_ or media.format
+        status = file.stat()
+        made = Segment(name, media.start, media.ticks, status.st_size, status.st_mtime)
+        segments.setdefault(name, made)
+    return tuple(segments.values()), format_

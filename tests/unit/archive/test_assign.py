@@ -346,8 +346,7 @@ def test_every_segment_ends_in_exactly_one_recording_whatever_is_killed_and_when
     assert len(set(listed)) == len(listed)
     for each in recordings:
         assert each.state == "finishing"
-        if each.segments:  # a kill can come between what it is made of and the first of them
-            assert each.format == FORMAT
+        assert each.format == (FORMAT if each.segments else None)
         assert [one.file for one in each.segments] == machine.directories.get(each.uuid, [])
         places = [one.place for one in each.segments]
         for run in {run for run, _ in places}:
