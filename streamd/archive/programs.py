@@ -3,10 +3,10 @@
 import asyncio
 import contextlib
 import os
-import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from streamd.supervision.session import end_session
 from streamd.supervision.spawn import die_with_parent
 
 NICE = 19
@@ -67,10 +67,7 @@ async def run(argv: Sequence[str], *, stdin: str = "", timeout_s: float) -> Ende
     except TimeoutError as error:
         raise ProgramError(f"{argv[0]} took longer than {timeout_s:.0f} s") from error
     finally:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
+        await end_session(process)
     if status < 0:
         raise ProgramError(f"{argv[0]} was killed by signal {-status}")
     return Ended(status, output, said)

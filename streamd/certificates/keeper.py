@@ -321,5 +321,6 @@ class Certificates:
     async def _end_orders(self) -> None:
         orders = [*self._orders.values()]
         for task in orders:
-            task.cancel()
+            if not task.cancelling():  # once more would end the wait for its process
+                task.cancel()
         await asyncio.gather(*orders, return_exceptions=True)

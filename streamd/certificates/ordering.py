@@ -1,16 +1,15 @@
 """Runs one order as a process of its own, and reads what came of it."""
 
 import asyncio
-import contextlib
 import json
 import os
-import signal
 import sys
 from dataclasses import dataclass
 
 from streamd.certificates.attempts import Failure
 from streamd.certificates.lifetime import Window
 from streamd.certificates.spec import OrderSpec, order_to_json, wait_s
+from streamd.supervision.session import end_session
 from streamd.supervision.spawn import die_with_parent
 
 TIMEOUT_S = 300.0
@@ -61,10 +60,7 @@ async def carry_out(order: OrderSpec) -> Ordered:
     except TimeoutError:
         return Ordered(f"the order did not end within {timeout_s:.0f} s")
     finally:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            await process.communicate()  # until its pipes are closed too
+        await end_session(process)
     return _read(output, said, process.returncode or 0)
 
 

@@ -1,15 +1,14 @@
 """Asks an FFmpeg what it can do: by trying, where a version number would not tell."""
 
 import asyncio
-import contextlib
 import os
 import re
-import signal
 import ssl
 from pathlib import Path
 
 from streamd.errors import FFmpegError
 from streamd.ffmpeg.argv import FFmpegBinary
+from streamd.supervision.session import end_session
 
 __all__ = ["FFmpegBinary", "encoders", "inspect", "run"]
 
@@ -161,10 +160,6 @@ async def run(
             f"{path} did not answer within {_TIMEOUT_S:.0f} s; name another FFmpeg in `ffmpeg:`"
         ) from error
     finally:
-        if process.returncode is None:
-            # The whole session: a wrapper's child would hold the pipe, and this, for ever.
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
+        await end_session(process)
     assert process.returncode is not None  # noqa: S101 - for mypy: waited for
     return process.returncode, output.decode(errors="replace")

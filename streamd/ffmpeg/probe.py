@@ -4,10 +4,8 @@ Stdlib only, as everything that a playout loads.
 """
 
 import asyncio
-import contextlib
 import errno
 import os
-import signal
 import stat
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from streamd.errors import MediaAccessError, MediaError
 from streamd.ffmpeg.file_input import FORMATS, PROBE_BOUNDS
 from streamd.ffmpeg.media import MediaFacts
 from streamd.ffmpeg.media_json import facts_from_json
+from streamd.supervision.session import end_session
 
 _TIMEOUT_S = 10.0
 _ENTRIES = (
@@ -125,10 +124,7 @@ async def _ask(ffprobe: str, descriptor: int) -> tuple[int, bytes, str]:
     try:
         answer, said = await process.communicate()
     finally:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
+        await end_session(process)
     assert process.returncode is not None  # noqa: S101 - for mypy: waited for
     return process.returncode, answer, said.decode(errors="replace")
 

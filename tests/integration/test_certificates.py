@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,6 @@ from typing import Any
 import pytest
 
 from streamd.certificates import ordering, pem
-from streamd.certificates.facts import CertificateFacts
-from streamd.certificates.keeper import Certificates
 from streamd.certificates.spec import (
     AcmeSpec,
     Binding,
@@ -25,6 +23,7 @@ from streamd.certificates.spec import (
     OrderSpec,
     WebrootChallenge,
 )
+from tests.support.certificates import ISSUED_S, kept
 from tests.support.name_server import KEY, SECRET, name_server
 from tests.support.pebble import HMAC_KEY, KID, Pebble, pebble
 from tests.support.ports import free_port
@@ -32,7 +31,6 @@ from tests.support.waiting import wait_until
 from tests.support.web import files_served
 
 NAMES = ("a.example.test", "b.example.test", "c.example.test")
-ISSUED_S = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -45,55 +43,6 @@ def wanted(issuer: Pebble, *names: str, name: str = "site", **acme: Any) -> Cert
     challenge = ListenChallenge("127.0.0.1", issuer.http_port)
     spec = AcmeSpec(issuer.directory, challenge, ca_file=str(issuer.ca_file))
     return CertificateSpec(name, names or NAMES, replace(spec, **acme))
-
-
-class Kept:
-    """Certificates that are kept below a directory until the end of a block."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory / "certificates"
-        self.outbox = directory / "outbox"
-        self.keeper = Certificates(self.directory, self.outbox)
-
-    async def desire(self, *specs: CertificateSpec) -> None:
-        wanted = {spec.name: spec for spec in specs}
-        await self.keeper.prepare(wanted)
-        self.keeper.desire(wanted, 8443)
-
-    def facts(self, name: str = "site") -> CertificateFacts:
-        return self.keeper.facts()[name]
-
-    def chain(self, name: str = "site") -> str:
-        return Path(self.keeper.paths(name)[0]).read_text()
-
-    def key(self, name: str = "site") -> str:
-        return Path(self.keeper.paths(name)[1]).read_text()
-
-    async def wait(self, state: str, name: str = "site") -> CertificateFacts:
-        def found() -> CertificateFacts | None:
-            facts = self.facts(name)
-            return facts if facts.state == state else None
-
-        facts = await wait_until(found, ISSUED_S, f"{name} to be {state}; {self.facts(name)}")
-        assert facts is not None
-        return facts
-
-    def events(self) -> list[dict[str, Any]]:
-        directory = self.outbox / "incoming"
-        return [json.loads(path.read_text()) for path in sorted(directory.glob("*.json"))]
-
-
-@contextlib.asynccontextmanager
-async def kept(tmp_path: Path, *specs: CertificateSpec) -> AsyncIterator[Kept]:
-    running = Kept(tmp_path)
-    await running.desire(*specs)
-    task = asyncio.create_task(running.keeper.run())
-    try:
-        yield running
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        await running.keeper.close()
 
 
 async def test_three_names_are_issued_kept_and_renewed_with_the_same_key(
@@ -139,8 +88,8 @@ async def test_an_order_that_is_killed_is_one_try_and_the_next_streamd_goes_on(
 ) -> None:
     spec = wanted(issuer, "killed.example.test")
     async with kept(tmp_path, spec) as running:
-        await wait_until(lambda: _orders(running), what="an order")
-        for pid in _orders(running):
+        await wait_until(running.orders, what="an order")
+        for pid in running.orders():
             os.kill(pid, signal.SIGKILL)
         facts = await running.wait("failing")
         assert "was killed by signal 9" in (facts.last_error or "")
@@ -151,20 +100,6 @@ async def test_an_order_that_is_killed_is_one_try_and_the_next_streamd_goes_on(
     (running.directory / "site/record.json").write_text(json.dumps(record))
     async with kept(tmp_path, spec) as again:
         await again.wait("valid")
-
-
-def _orders(running: Kept) -> list[int]:
-    """Return the processes of orders below this one."""
-    found = []
-    for path in Path("/proc").iterdir():
-        if not path.name.isdigit():
-            continue
-        with contextlib.suppress(OSError):
-            words = (path / "cmdline").read_bytes().split(b"\0")
-            stat = (path / "stat").read_text().rpartition(")")[2].split()
-            if b"streamd.certificates.order" in words and int(stat[1]) == os.getpid():
-                found.append(int(path.name))
-    return found
 
 
 async def _failure(tmp_path: Path, spec: CertificateSpec) -> str:

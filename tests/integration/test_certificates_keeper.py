@@ -1,9 +1,9 @@
 """What keeps certificates, while authorities hang, disks fill up and the file changes."""
 
 import asyncio
-import contextlib
+import gc
 import json
-import os
+import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
@@ -14,16 +14,14 @@ import pytest
 
 from streamd.certificates import keeper, ordering, pem
 from streamd.certificates.attempts import DAY_S, Attempts, Try
-from streamd.certificates.facts import CertificateFacts
-from streamd.certificates.keeper import Certificates
 from streamd.certificates.record import Record
 from streamd.certificates.spec import AcmeSpec, CertificateSpec, ListenChallenge
 from streamd.certificates.store import Store
+from tests.support.certificates import Kept, kept
 from tests.support.pebble import Pebble, pebble
 from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 
-ISSUED_S = 90.0
 LIFETIME_S = 4
 
 
@@ -49,56 +47,6 @@ def wanted(issuer: Pebble, name: str = "site", **acme: Any) -> CertificateSpec:
     challenge = ListenChallenge("127.0.0.1", issuer.http_port)
     spec = AcmeSpec(issuer.directory, challenge, ca_file=str(issuer.ca_file))
     return CertificateSpec(name, (f"{name}.example.test",), replace(spec, **acme))
-
-
-class Kept:
-    """What keeps certificates below a directory."""
-
-    def __init__(self, directory: Path) -> None:
-        self.store = Store(directory / "certificates")
-        self.outbox = directory / "outbox"
-        self.keeper = Certificates(self.store.directory, self.outbox)
-
-    async def desire(self, *specs: CertificateSpec) -> None:
-        by_name = {spec.name: spec for spec in specs}
-        await self.keeper.prepare(by_name)
-        self.keeper.desire(by_name, 8443)
-
-    def facts(self, name: str = "site") -> CertificateFacts:
-        return self.keeper.facts()[name]
-
-    async def wait_for_error(self, words: str) -> CertificateFacts:
-        await wait_until(lambda: words in (self.facts().last_error or ""), ISSUED_S, words)
-        return self.facts()
-
-    async def wait_for_serial(self, *others: str) -> str:
-        await wait_until(lambda: self.facts().serial not in ("", *others), ISSUED_S, "a serial")
-        return self.facts().serial
-
-    def orders(self) -> list[int]:
-        """Return the processes of orders of this test."""
-        found = []
-        for path in Path("/proc").glob("[0-9]*"):
-            with contextlib.suppress(OSError):
-                parent = int((path / "stat").read_text().rpartition(")")[2].split()[1])
-                words = (path / "cmdline").read_bytes().split(b"\0")
-                if parent == os.getpid() and b"streamd.certificates.order" in words:
-                    found.append(int(path.name))
-        return found
-
-
-@contextlib.asynccontextmanager
-async def kept(tmp_path: Path, *specs: CertificateSpec) -> AsyncIterator[Kept]:
-    running = Kept(tmp_path)
-    await running.desire(*specs)
-    task = asyncio.create_task(running.keeper.run())
-    try:
-        yield running
-        assert not task.done(), "it ended"
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        await running.keeper.close()
 
 
 async def test_certificates_of_seconds_renew_themselves_until_the_limit_of_a_week_is_near(
@@ -142,6 +90,26 @@ async def test_an_order_ends_with_its_certificate_and_begins_anew_with_it(
         await wait_until(lambda: not running.orders(), what="no order")
         await running.desire(wanted(issuer))
         await running.wait_for_serial()
+
+
+def test_nothing_of_an_order_is_left_open_where_all_ends_while_it_is_cancelled(
+    issuer: Pebble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unraisable: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda found: unraisable.append(found.exc_value))
+
+    async def end_soon_after(turns: int) -> None:
+        spec = wanted(issuer, challenge=ListenChallenge("127.0.0.1", free_port()))
+        async with kept(tmp_path / str(turns), spec) as running:
+            await wait_until(running.orders, what="an order")
+            await running.desire()
+            for _ in range(turns):
+                await asyncio.sleep(0)
+
+    for turns in range(6):
+        asyncio.run(end_soon_after(turns))
+        gc.collect()
+    assert unraisable == []
 
 
 async def test_an_order_that_hangs_is_ended_and_counts_as_it_was_written_down(
