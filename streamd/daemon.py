@@ -281,6 +281,8 @@ class Daemon:
         self._notifier.reloading()
         try:
             await self._configuration.reload(asked=asked)
+            if asked:
+                self._certificates.retry()
         except StreamdError as error:
             log.debug("reload.refused", error=str(error))  # told by log, status and metric
         except Exception:
@@ -298,6 +300,7 @@ class Daemon:
         self._notifier.reloading()
         try:
             found = await self._configuration.reload(asked=True, force=force)
+            self._certificates.retry()
         finally:
             self._notifier.ready(self._summary())
         if wait_s > 0:

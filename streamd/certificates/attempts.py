@@ -174,7 +174,7 @@ def earliest(attempts: Attempts, all_tries: Iterable[Try], wanted: Try) -> float
 
 
 def forgiven(attempts: Attempts) -> Attempts:
-    """Return attempts after somebody has changed what was wrong: the wait is over.
+    """Return attempts after somebody has mended what was wrong: the wait is over.
 
     The tries are kept, because the authority keeps them too.
     """

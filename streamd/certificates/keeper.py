@@ -101,6 +101,16 @@ class Certificates:
         """Look at everything soon."""
         self._wake.set()
 
+    def retry(self) -> None:
+        """Wait no longer after failures: somebody says that what was wrong is mended.
+
+        The authority's limits hold all the same.
+        """
+        for name, record in self._records.items():
+            if record.attempts.failures and name not in self._orders:
+                self._records[name] = replace(record, attempts=attempts.forgiven(record.attempts))
+        self.wake()
+
     async def look(self) -> None:
         """Make sure that each certificate has files, and that own files are served as they are."""
         await self.prepare(self._specs)

@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import json
+import signal
 import socket
 import ssl
 import threading
@@ -219,3 +220,25 @@ def test_own_files_are_served_replaced_and_never_for_worse(daemon: Streamd, tmp_
     assert shown() == second
     third = replace("localhost", "127.0.0.1")
     wait_until_sync(lambda: shown() == third, 30, "the third")
+
+
+@pytest.mark.parametrize("how", ["cli", "signal"])
+def test_a_reload_tries_at_once_what_failed(daemon: Streamd, how: str) -> None:
+    def orders() -> int:
+        return daemon.log.count("certificate.ordered")
+
+    def is_failing() -> bool:
+        return bool(daemon.status()["certificates"]["site"]["last_error"])
+
+    acme = f"{{directory: 'https://127.0.0.1:{free_port()}/dir', challenge: {{webroot: /tmp}}}}"
+    text = f"certificates:\n  site: {{domains: [{FIRST}], acme: {acme}}}\n"
+    daemon.write(daemon.head() + STREAMS + text)
+    daemon.start()
+    wait_until_sync(is_failing, ISSUED_S, "it to fail")
+    assert orders() == 1
+    if how == "cli":
+        daemon.cli("reload", check=True)
+    else:
+        assert daemon.process is not None
+        daemon.process.send_signal(signal.SIGHUP)
+    wait_until_sync(lambda: orders() == 2, ISSUED_S, "another try")

@@ -123,6 +123,25 @@ async def test_an_order_that_hangs_is_ended_and_counts_as_it_was_written_down(
         assert facts.next_try_at is not None
 
 
+async def test_who_has_mended_what_was_wrong_need_not_wait(
+    issuer: Pebble, tmp_path: Path, hanging: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ordering, "TIMEOUT_S", 2.0)
+
+    def tries() -> int:
+        running.keeper.retry()
+        return len(running.store.record("site").attempts.tries)
+
+    spec = wanted(issuer, directory=hanging)
+    async with kept(tmp_path, spec) as running:
+        await wait_until(lambda: tries() == 4, 60, "as many tries as an authority takes in an hour")
+        await wait_until(lambda: not running.orders(), what="no order")
+        await wait_until(
+            lambda: tries() and (running.facts().next_try_at or 0) > time.time() + 3000
+        )
+        assert tries() == 4
+
+
 async def test_a_disk_that_takes_nothing_is_told_and_nothing_is_ordered_meanwhile(
     issuer: Pebble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
