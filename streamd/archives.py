@@ -65,33 +65,44 @@ class Archives:
         self._changed = changed
         self._silenced = silenced
         self._silent: frozenset[str] = frozenset()
-        self._rules: frozenset[str] = frozenset()
-        self._heard: Mapping[str, Heard] = {}
+        self._processes: Mapping[str, str] = {}
+        self._by_process: Mapping[str, Heard] = {}
 
     @property
     def heard(self) -> Mapping[str, Heard]:
         """What each archive said last, by rule; absent while it said nothing."""
-        return self._heard
+        return {
+            rule: self._by_process[process]
+            for rule, process in self._processes.items()
+            if process in self._by_process
+        }
 
     @property
     def spools(self) -> dict[str, str]:
         """Where recorders may write, by rule; absent where they may not."""
         return {
             rule: heard.report.spool
-            for rule, heard in self._heard.items()
+            for rule, heard in self.heard.items()
             if heard.report.spool and not heard.report.paused
         }
 
-    async def expect(self, rules: Collection[str]) -> None:
-        """Hear the archives of these rules from now on, and read what they say already."""
-        self._rules = frozenset(rules)
+    async def expect(self, processes: Mapping[str, str]) -> None:
+        """Hear these archives from now on, and read what they say already.
+
+        Args:
+            processes: the name of each archive's process, by rule.
+        """
+        self._processes = processes
         await self.read()
 
     async def read(self) -> None:
         """Read what is new."""
-        before, spools = self._heard, self.spools
-        found = await asyncio.to_thread(read_reports, self._directory, self._rules, before)
-        self._heard = found
+        before, spools = self.heard, self.spools
+        names = self._processes.values()
+        self._by_process = await asyncio.to_thread(
+            read_reports, self._directory, names, self._by_process
+        )
+        found = self.heard
         if self.spools != spools:
             for rule in sorted(found):
                 is_paused = found[rule].report.paused
@@ -104,9 +115,9 @@ class Archives:
     async def _note_silence(self) -> None:
         now = time.monotonic()
         before = self._silent
-        self._silent = frozenset(r for r, heard in self._heard.items() if heard.is_silent(now))
+        self._silent = frozenset(r for r, heard in self.heard.items() if heard.is_silent(now))
         for rule in sorted(self._silent - before):
-            silent_s = round(now - self._heard[rule].heard_at)
+            silent_s = round(now - self.heard[rule].heard_at)
             log.error("archive.silent", rule=rule, silent_s=silent_s)
             await asyncio.to_thread(self._silenced, rule, True)
         for rule in sorted(before - self._silent):
@@ -121,22 +132,22 @@ class Archives:
 
 
 def read_reports(
-    directory: Path, rules: Collection[str], before: Mapping[str, Heard]
+    directory: Path, processes: Collection[str], before: Mapping[str, Heard]
 ) -> dict[str, Heard]:
-    """Return what the archives of some rules say. Blocks.
+    """Return what some archives say. Blocks.
 
     What cannot be read counts as not written anew.
 
     Args:
         directory: where they say how they are.
-        rules: whose archives they are.
+        processes: the names of their processes.
         before: what this returned last.
     """
     found = {}
-    for rule in rules:
-        heard = _read(Path(archive_status_path(str(directory), rule)), before.get(rule))
+    for name in processes:
+        heard = _read(Path(archive_status_path(str(directory), name)), before.get(name))
         if heard is not None:
-            found[rule] = heard
+            found[name] = heard
     return found
 
 

@@ -25,7 +25,7 @@ from streamd.ffmpeg.binary import inspect
 from streamd.guard import guard
 from streamd.machine import find_machine
 from streamd.private_file import write_private
-from streamd.process_names import archive_process, server_process
+from streamd.process_names import rule_of_archive, server_process
 from streamd.reconcile import Reconciler
 from streamd.recording_changes import archives_touched
 from streamd.servers import Servers
@@ -280,7 +280,8 @@ class Configuration:
             running -= change.touches.targets
             if change.kind == "server" and change.action in ("restart", "remove"):
                 running.discard(server_process(change.name))
-            running -= set(map(archive_process, archives_touched(change, desired)))
+            touched = archives_touched(change, desired)
+            running = {name for name in running if rule_of_archive(name) not in touched}
         return len(running)
 
 

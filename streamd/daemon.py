@@ -29,7 +29,7 @@ from streamd.listeners import Listeners
 from streamd.logs import set_secrets
 from streamd.notify import Notifier
 from streamd.observed import Publisher
-from streamd.process_names import server_process
+from streamd.process_names import archive_process, server_process
 from streamd.publishers import Publishers
 from streamd.reconcile import Reconciler
 from streamd.servers import Servers
@@ -252,7 +252,9 @@ class Daemon:
 
     async def _prepare_recordings(self, desired: Desired) -> None:
         # A pass that knew nothing of an archive would end its recorders.
-        await self._reconciler.archives.expect(desired.recordings)
+        await self._reconciler.archives.expect(
+            {name: archive_process(rule) for name, rule in desired.recordings.items()}
+        )
         served: defaultdict[str, list[str]] = defaultdict(list)
         for rule in desired.recordings.values():
             if rule.served_by is not None:

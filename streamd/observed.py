@@ -101,6 +101,7 @@ class Observed:
             (`streamd.desired.reload_identity`).
         spools: by rule of recordings, where its archive lets recorders write; absent while it has
             made no place for them, or there is no room.
+        leaving: archives that are not wanted any more and have something left to do.
         demanded: streams that somebody watches or has asked for lately.
     """
 
@@ -110,4 +111,5 @@ class Observed:
     stalled: frozenset[str] = frozenset()
     loaded: Mapping[str, str] = field(default_factory=dict)
     spools: Mapping[str, str] = field(default_factory=dict)
+    leaving: frozenset[str] = frozenset()
     demanded: frozenset[str] = frozenset()

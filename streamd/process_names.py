@@ -1,9 +1,15 @@
 """How the process of each kind of job is called. Pure."""
 
-from streamd.desired import TargetSpec, TranscodeSpec
+import hashlib
+
+from streamd.archive.layout import root_of
+from streamd.desired import RecordingSpec, TargetSpec, TranscodeSpec
 
 BACKUP_SUFFIX = "~backup"
 SOUND_SUFFIX = "~sound"
+
+_ARCHIVE = "archive."
+_DIGEST = 8
 
 
 def server_process(server: str) -> str:
@@ -36,6 +42,17 @@ def record_process(rule: str, stream: str) -> str:
     return f"record.{rule}@{stream}"
 
 
-def archive_process(rule: str) -> str:
-    """Return the name of the process that keeps the recordings of a rule."""
-    return f"archive.{rule}"
+def archive_process(rule: RecordingSpec) -> str:
+    """Return the name of the process that keeps the recordings of a rule in one place.
+
+    A rule that gets another directory gets another archive, so that the one before it can finish
+    what it has.
+    """
+    place = hashlib.sha256(root_of(rule.directory).encode()).hexdigest()[:_DIGEST]
+    return f"{_ARCHIVE}{rule.name}@{place}"
+
+
+def rule_of_archive(process: str) -> str | None:
+    """Return the rule whose recordings a process keeps; None for one that is no archive."""
+    rule, _, _ = process.removeprefix(_ARCHIVE).partition("@")
+    return rule if process.startswith(_ARCHIVE) else None

@@ -115,7 +115,7 @@ def archive_spec(job: ArchiveJob, workshop: Workshop) -> ArchiveSpec:
         ffmpeg=workshop.ffmpeg.path,
         ffprobe=workshop.ffprobe,
         outbox=workshop.outbox,
-        status=archive_status_path(workshop.archives_directory, rule.name),
+        status=archive_status_path(workshop.archives_directory, job.process),
         served=served,
         url_base=rule.url_base,
         upload=None

@@ -27,6 +27,7 @@ from streamd.ffmpeg.progress import ProgressReceiver
 from streamd.histories import Histories
 from streamd.jobs import Job, ServerJob, reports_progress, server_of
 from streamd.ladders import Ladders
+from streamd.leaving import Leaving
 from streamd.listings import CONNECTING_S, IDLE_S, ON_CALL_S, SUSPICIOUS_S, Listings
 from streamd.machine import find_ffprobe
 from streamd.observed import Observed, ObservedProcess, Publisher
@@ -84,6 +85,7 @@ class Reconciler:
         self.histories = Histories(log_dir)
         self.stalls = Stalls(self.listings, self.histories)
         self.archives = Archives(state.archives_directory, self.wake, self._silenced)
+        self._leaving = Leaving(state.archives_directory)
         self._ladders = Ladders(servers)
         self._operations = Operations(self.histories.not_started, self._operation_ended)
         self._turns = Turns(self._operations, os.cpu_count() or 1)
@@ -229,10 +231,13 @@ class Reconciler:
     async def _pass(self) -> float:
         """Make one pass, and return how long to wait for the next, in seconds."""
         processes = await self._runner.list()
-        # Taken after the wait and used without another, so that all is of one configuration.
         desired, index = self.desired, self._index
         if desired is None or index is None:
             return IDLE_PASS_S
+        wanted = set(map(archive_process, desired.recordings.values()))
+        leaving = await self._leaving.look(processes, wanted)
+        if self.desired is not desired:  # so that all of a pass is of one configuration
+            return AGAIN_S
         self._watch(processes)
         now = time.monotonic()
         clock = datetime.now(UTC)
@@ -242,13 +247,14 @@ class Reconciler:
             histories=self.histories.by_process,
             loaded={name: self._state.loaded(name) for name in desired.servers},
             spools=self.archives.spools,
+            leaving=leaving,
             demanded=self._demanded(desired, processes, now),
         )
         self._jobs, _ = wanted_jobs(
             desired, self.observed, self._servers.input_url, now, clock, index
         )
         self._on_call = is_on_call(desired, self._jobs, clock)
-        self._hear_archives(now)
+        self._hear_archives(desired, now)
         self.histories.judge(processes, self._jobs)
         self.observed = replace(
             self.observed,
@@ -274,10 +280,11 @@ class Reconciler:
             return max(AGAIN_S, self._turns.starts_at(now) - now)
         return _wait_s(whole, index.next_change(clock), now, clock)
 
-    def _hear_archives(self, now: float) -> None:
+    def _hear_archives(self, desired: Desired, now: float) -> None:
         """Note which archives do what they are for."""
         for rule, heard in self.archives.heard.items():
-            job = self._jobs.get(archive_process(rule))
+            spec = desired.recordings.get(rule)
+            job = self._jobs.get(archive_process(spec)) if spec is not None else None
             if job is not None and not heard.is_silent(now):
                 self.histories.advanced(job, now)
 

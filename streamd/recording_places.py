@@ -4,9 +4,9 @@ SERVED_UNDER = "recordings"
 """The first part of the path at which a server serves finished recordings."""
 
 
-def archive_status_path(archives_directory: str, rule: str) -> str:
-    """Return the file in which the archive of a rule says how it is."""
-    return f"{archives_directory}/{rule}.json"
+def archive_status_path(archives_directory: str, process: str) -> str:
+    """Return the file in which an archive says how it is, by the name of its process."""
+    return f"{archives_directory}/{process.partition('.')[2]}.json"
 
 
 def served_root(servers_directory: str, server: str) -> str:

@@ -221,7 +221,7 @@ def _record_job(
 def _archive_job(desired: Desired, rule: RecordingSpec) -> ArchiveJob:
     # What the archive is not told does not restart it: the streams that are recorded.
     return ArchiveJob(
-        process=archive_process(rule.name),
+        process=archive_process(rule),
         recording=replace(rule, streams=()),
         storage=desired.storages[rule.storage] if rule.storage is not None else None,
         ffmpeg=desired.ffmpeg,

@@ -102,7 +102,7 @@ def _of_stream(
     history = snapshot.observed.histories.get(record_process(rule.name, stream), JobHistory())
     first = active[0] if active else None
     runs = process is not None and process.state == "running"
-    trouble = _trouble(snapshot, rule.name)
+    trouble = _trouble(snapshot, rule)
     state: ActiveState = first.state if first is not None else "waiting"
     since = _time(first.since) if first is not None else None
     error = first.last_error if first is not None else None
@@ -133,7 +133,7 @@ def _of_stream(
 
 def _of_rule(snapshot: Snapshot, rule: RecordingSpec) -> RecordingStatus:
     state: ActiveState = "waiting"
-    error = _trouble(snapshot, rule.name)
+    error = _trouble(snapshot, rule)
     if error is not None:
         state = "error"
     elif _is_paused(snapshot, rule.name):
@@ -158,11 +158,12 @@ def _is_paused(snapshot: Snapshot, rule: str) -> bool:
     return facts is not None and facts.report.paused
 
 
-def _trouble(snapshot: Snapshot, rule: str) -> str | None:
+def _trouble(snapshot: Snapshot, rule: RecordingSpec) -> str | None:
     """Return what is wrong with the archive of a rule."""
-    process = snapshot.observed.processes.get(archive_process(rule))
-    history = snapshot.observed.histories.get(archive_process(rule), JobHistory())
-    facts = snapshot.archives.get(rule)
+    archive = archive_process(rule)
+    process = snapshot.observed.processes.get(archive)
+    history = snapshot.observed.histories.get(archive, JobHistory())
+    facts = snapshot.archives.get(rule.name)
     if process is None or process.state != "running":
         return history.last_error and f"its archive does not run: {history.last_error}"
     if facts is not None and facts.is_silent:

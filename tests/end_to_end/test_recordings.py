@@ -224,7 +224,7 @@ def flv_clip(directory: Path) -> Path:
 
 def test_an_edit_restarts_only_what_it_must(daemon: Streamd, tmp_path: Path) -> None:
     def save(**fields: str) -> None:
-        daemon.write(daemon.head() + STREAMS + rule(tmp_path / "rec", **fields))
+        daemon.write(daemon.head() + STREAMS + rule(tmp_path / "rec", resume="1s", **fields))
 
     def archive() -> int:
         return next((p for p, c in daemon.processes().items() if "streamd.archive" in c), 0)
@@ -243,15 +243,62 @@ def test_an_edit_restarts_only_what_it_must(daemon: Streamd, tmp_path: Path) -> 
         daemon.write(
             daemon.head()
             + STREAMS
-            + rule(tmp_path / "rec", keep="{for: 30d}", split="1h").replace("'*'", "show")
+            + rule(tmp_path / "rec", resume="1s", keep="{for: 30d}", split="1h").replace(
+                "'*'", "show"
+            )
         )
         wait_until_sync(lambda: "recordings.archive@live/other" not in daemon.pids())
         assert archive() == second
         assert daemon.pids() == {n: p for n, p in before.items() if "live/other" not in n}
         daemon.write(daemon.head() + STREAMS)
         wait_until_sync(lambda: not daemon.status()["recordings"])
-        wait_until_sync(lambda: not archive(), what="the archive to end")
+        wait_until_sync(lambda: not archive(), FINISHED_S, "the archive to end")
         assert daemon.pids() == {"servers.main": before["servers.main"]}
+
+
+def archives(daemon: Streamd) -> int:
+    """Count the archives that run."""
+    return sum("streamd.archive" in command for command in daemon.processes().values())
+
+
+def test_what_is_recorded_by_a_rule_that_is_removed_is_finished_and_told(
+    daemon: Streamd, told: App, tmp_path: Path
+) -> None:
+    without = daemon.head() + STREAMS + telling(told)
+    daemon.write(without + rule(tmp_path / "rec", resume="1s"))
+    daemon.start()
+    with publisher(daemon.url("live/show")):
+        entry = wait_recorded(daemon, 7)
+        server = daemon.pids()["servers.main"]
+        daemon.write(without)
+        ended = told.wait_told("on_record_end")
+        assert (ended["uuid"], ended["artifact_code"]) == (entry["uuid"], 0)
+        assert decoded_frames(ended["artifact_path"], frames=10_000) >= 6.5 * FRAMES_PER_S
+        wait_until_sync(lambda: not archives(daemon), FINISHED_S, "the archive to end")
+        assert daemon.pids() == {"servers.main": server}
+    assert recordings(tmp_path)[0]["state"] == "finished"
+
+
+def test_a_rule_that_gets_another_directory_finishes_in_the_one_before(
+    daemon: Streamd, told: App, tmp_path: Path
+) -> None:
+    def save(directory: str) -> None:
+        section = rule(tmp_path / directory, resume="1s")
+        daemon.write(daemon.head() + STREAMS + telling(told) + section)
+
+    save("before")
+    daemon.start()
+    with publisher(daemon.url("live/show")):
+        first = wait_recorded(daemon, 7)
+        save("after")
+        ended = told.wait_told("on_record_end")
+        assert (ended["uuid"], ended["artifact_code"]) == (first["uuid"], 0)
+        second = wait_recorded(daemon, 1)
+        assert second["path"].startswith(str(tmp_path / "after"))
+        wait_until_sync(lambda: archives(daemon) == 1, FINISHED_S, "one archive to stay")
+    wait_until_sync(
+        lambda: [each["state"] for each in recordings(tmp_path)] == ["finished"] * 2, FINISHED_S
+    )
 
 
 VICTIMS = ["recorder", "archive", "server", "supervisord", "streamd", "all"]

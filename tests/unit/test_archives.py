@@ -10,6 +10,8 @@ from streamd.archives import SILENT_S, Archives, read_reports
 from tests.support.waiting import wait_until
 from tests.unit.archived import written
 
+ARCHIVE = {"archive": "archive.archive"}
+
 
 def say(directory: Path, rule: str = "archive", **changes: object) -> None:
     """Write a status file as an archive does."""
@@ -33,7 +35,7 @@ async def test_an_archive_is_heard_before_anything_is_planned(
 ) -> None:
     say(tmp_path)
     say(tmp_path, "of-another-file", spool="/x")
-    await archives.expect(["archive", "not-yet"])
+    await archives.expect({**ARCHIVE, "not-yet": "archive.not-yet"})
     assert archives.spools == {"archive": "/srv/.spool/archive"}
     assert archives.heard["archive"].report.kept == 2
 
@@ -42,7 +44,7 @@ async def test_the_loop_is_woken_by_what_concerns_recorders_alone(
     tmp_path: Path, archives: Archives, changes: list[bool]
 ) -> None:
     say(tmp_path)
-    await archives.expect(["archive"])
+    await archives.expect(ARCHIVE)
     assert len(changes) == 1
     say(tmp_path, at=2000.0)
     await archives.read()
@@ -65,7 +67,7 @@ async def test_an_archive_that_starts_anew_ends_no_recorder(
     tmp_path: Path, archives: Archives, changes: list[bool]
 ) -> None:
     say(tmp_path)
-    await archives.expect(["archive"])
+    await archives.expect(ARCHIVE)
     say(tmp_path, pid=8, ready=False, spool="")
     await archives.read()
     assert (len(changes), archives.spools) == (1, {"archive": "/srv/.spool/archive"})
@@ -76,7 +78,7 @@ async def test_an_archive_that_starts_anew_ends_no_recorder(
 
 async def test_what_cannot_be_read_takes_nothing_back(tmp_path: Path, archives: Archives) -> None:
     say(tmp_path)
-    await archives.expect(["archive"])
+    await archives.expect(ARCHIVE)
     (tmp_path / "archive.json").write_text('{"rule"')
     with capture_logs() as logs:
         await archives.read()
@@ -85,18 +87,18 @@ async def test_what_cannot_be_read_takes_nothing_back(tmp_path: Path, archives: 
     (tmp_path / "archive.json").unlink()
     await archives.read()
     assert archives.spools == {"archive": "/srv/.spool/archive"}
-    await archives.expect([])
+    await archives.expect({})
     assert archives.heard == {}
 
 
 def test_an_archive_that_says_nothing_anew_is_silent_after_a_while(tmp_path: Path) -> None:
     say(tmp_path)
-    first = read_reports(tmp_path, ["archive"], {})
-    again = read_reports(tmp_path, ["archive"], first)
-    assert again["archive"] is first["archive"]
-    heard_at = first["archive"].heard_at
-    assert not first["archive"].is_silent(heard_at + SILENT_S - 0.1)
-    assert first["archive"].is_silent(heard_at + SILENT_S)
+    first = read_reports(tmp_path, ["archive.archive"], {})
+    again = read_reports(tmp_path, ["archive.archive"], first)
+    assert again["archive.archive"] is first["archive.archive"]
+    heard_at = first["archive.archive"].heard_at
+    assert not first["archive.archive"].is_silent(heard_at + SILENT_S - 0.1)
+    assert first["archive.archive"].is_silent(heard_at + SILENT_S)
 
 
 async def test_silence_is_told_once_and_its_end_too(
@@ -105,7 +107,7 @@ async def test_silence_is_told_once_and_its_end_too(
     told: list[tuple[str, bool]] = []
     archives = Archives(tmp_path, lambda: None, lambda *silence: told.append(silence))
     say(tmp_path)
-    await archives.expect(["archive"])
+    await archives.expect(ARCHIVE)
     monkeypatch.setattr("streamd.archives.SILENT_S", 0.0)
     with capture_logs() as logs:
         await archives.read()
@@ -122,7 +124,7 @@ async def test_silence_is_told_once_and_its_end_too(
 
 
 async def test_it_is_read_again_and_again(tmp_path: Path, archives: Archives) -> None:
-    await archives.expect(["archive"])
+    await archives.expect(ARCHIVE)
     reading = asyncio.create_task(archives.run())
     try:
         say(tmp_path)

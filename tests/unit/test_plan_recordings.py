@@ -12,6 +12,7 @@ from streamd.names import matches
 from streamd.observed import Observed, Publisher
 from streamd.plan import Kick, Stop
 from streamd.playout.spec import PullInput
+from streamd.process_names import archive_process
 from streamd.wanted import PlanIndex, wanted_jobs
 from tests.unit.planning import (
     CLOCK,
@@ -28,6 +29,7 @@ from tests.unit.planning import (
 )
 
 RULE = RecordingSpec("archive", ("*/*",), "/srv/rec/{app}", "{time}-{uuid}")
+ARCHIVE = archive_process(RULE)
 BY_STUDIO = Publisher("main", "live/a", "live/a", "studio")
 OPEN = StreamRule("*/*", None)
 
@@ -59,7 +61,7 @@ def test_each_rule_has_an_archive_and_records_what_matches_and_is_no_ingest(
         and not index.is_ingest(stream)
     }
     running = {name for name in end.processes if name.startswith(("record.", "archive."))}
-    assert running == expected | {f"archive.{name}" for name in desired.recordings}
+    assert running == expected | set(map(archive_process, desired.recordings.values()))
 
 
 @given(desireds(), machines, recordings)
@@ -71,7 +73,7 @@ def test_an_edit_of_one_rule_touches_only_its_own_processes(
     needed = {f"playout.{each.stream}" for each in desired.sources.values() if each.on_demand}
     for step in make_plan(new, start.observed).steps:
         assert not isinstance(step, Kick)
-        own = (f"record.{edited.name}@", f"archive.{edited.name}")
+        own = (f"record.{edited.name}@", f"archive.{edited.name}@")
         assert step.process.startswith(own) or step.process in needed
 
 
@@ -97,7 +99,7 @@ def test_nothing_is_recorded_before_there_is_a_place_for_it() -> None:
     assert "record.archive@live/a" in jobs_of(desired(RULE), ready)
     for spools in ({}, {"archive": "/mnt/.spool/archive"}, {"other": "/srv/rec/.spool/archive"}):
         jobs = jobs_of(desired(RULE), replace(ready, spools=spools))
-        assert set(jobs) == {"archive.archive"}
+        assert set(jobs) == {ARCHIVE}
 
 
 def jobs_of(desired: Desired, observed: Observed) -> dict[str, RecordJob | ArchiveJob]:
@@ -149,13 +151,14 @@ def test_an_edit_restarts_only_what_has_to_know_of_it() -> None:
         return restarted(before, desired(rule, storages=cloud), observed)
 
     for changes in ({"keep_for_s": 5.0}, {"split_s": 60.0}, {"format": "hls"}, {"path": "{uuid}"}):
-        assert edited(**changes) == {"archive.archive"}
+        assert edited(**changes) == {ARCHIVE}
     assert edited(streams=("live/*",)) == set()
     assert edited(streams=("rooms/*",)) == {"record.archive@live/a"}
-    assert edited(directory="/srv/rec/{app}/{date}") == {"archive.archive"}  # the same spool
-    assert edited(directory="/mnt") == {"archive.archive", "record.archive@live/a"}
+    assert edited(directory="/srv/rec/{app}/{date}") == {ARCHIVE}  # the same spool
+    moved = archive_process(replace(RULE, directory="/mnt"))
+    assert edited(directory="/mnt") == {ARCHIVE, moved, "record.archive@live/a"}
     key = {"cloud": replace(cloud["cloud"], options=(("access_key_id", "two"),))}
-    assert restarted(before, replace(before, storages=key), observed) == {"archive.archive"}
+    assert restarted(before, replace(before, storages=key), observed) == {ARCHIVE}
     other = {**cloud, "other": StorageSpec("other", "s3://x")}
     assert restarted(before, replace(before, storages=other), observed) == set()
 

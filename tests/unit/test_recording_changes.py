@@ -11,6 +11,7 @@ from streamd.desired import Desired, StorageSpec
 from streamd.errors import PlanRefusedError
 from streamd.guard import guard
 from streamd.observed import Observed, ObservedProcess, Publisher
+from streamd.process_names import archive_process
 from streamd.recording_changes import archives_touched
 from tests.unit.test_plan_recordings import BY_STUDIO, RULE, desired, live
 
@@ -23,7 +24,7 @@ RECORDER = "record.archive@live/a"
 def running(*names: str) -> Observed:
     processes = {
         name: ObservedProcess(name, "running", 1, "", publisher="studio")
-        for name in ("server.main", "archive.archive", *names)
+        for name in ("server.main", archive_process(RULE), *names)
     }
     return replace(live(BY_STUDIO), processes=processes)
 

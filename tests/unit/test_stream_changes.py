@@ -14,6 +14,7 @@ from streamd.desire import Machine, desire
 from streamd.desired import Desired
 from streamd.jobs import ServerJob
 from streamd.observed import Observed, Publisher
+from streamd.process_names import rule_of_archive
 from streamd.recording_changes import archives_touched
 from tests.unit.planning import CLOCK, World, converge, desireds, machines
 
@@ -267,7 +268,8 @@ def test_whatever_an_edit_ends_was_told_before(
     servers = {name for name, job in start.jobs.items() if isinstance(job, ServerJob)}
     playouts = {name for name in start.pids if name.startswith("playout.")}
     ended = {name for name, pid in start.pids.items() if end.pids.get(name) != pid}
-    archives = {f"archive.{rule}" for change in found for rule in archives_touched(change, old)}
+    touched = {rule for change in found for rule in archives_touched(change, old)}
+    archives = {name for name in start.pids if rule_of_archive(name) in touched}
     assert ended - servers - playouts - archives <= said
     people = {s for s, p in start.observed.publishers.items() if not p.internal}
     gone = {s for s in people if s not in end.observed.publishers}

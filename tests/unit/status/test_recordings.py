@@ -1,6 +1,7 @@
 """What is said of recordings: in the report, on the page, as text and as metrics."""
 
 import html
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from streamd.archive_report import Active, Finished, Report, StorageReport
 from streamd.desired import RecordingSpec, StorageSpec
 from streamd.observed import JobHistory, ObservedProcess
+from streamd.process_names import archive_process
 from streamd.status.metrics import exposition, sample
 from streamd.status.page import content_security_policy, page
 from streamd.status.report import as_json, reasons, remember, status_of
@@ -22,7 +24,7 @@ from tests.support.snapshots import DESIRED, NOW, running, snapshot
 RULE = RecordingSpec("archive", ("*/*",), "/srv/rec", "{uuid}", storage="cloud")
 CLOUD = StorageSpec("cloud", "s3://bucket", (("secret_access_key", "KEY-0123456789"),))
 REPORT = Report("archive", 7, NOW.timestamp(), spool="/srv/rec/.spool/archive")
-ARCHIVE = running("archive.archive", 70)
+ARCHIVE = running(archive_process(RULE), 70)
 RECORDER = running("record.archive@live/show", 71)
 GROWING = Active(
     "u-1", "live/show", "/srv/rec/u-1", "recording", NOW.timestamp() - 60, 54.04, 6_000_000
@@ -35,7 +37,7 @@ def recording(
     rule: RecordingSpec = RULE,
     silent: bool = False,
     live: bool = True,
-    **histories: JobHistory,
+    histories: Mapping[str, JobHistory] | None = None,
 ) -> Snapshot:
     """Return a machine that records; the archive runs."""
     base = snapshot()
@@ -46,7 +48,7 @@ def recording(
             base.observed,
             publishers=base.observed.publishers if live else {},
             processes={each.name: each for each in (ARCHIVE, *processes)},
-            histories={name.replace("__", "."): each for name, each in histories.items()},
+            histories=histories or {},
         ),
         archives={rule.name: ArchiveFacts(report, silent)} if report is not None else {},
     )
@@ -135,7 +137,7 @@ def test_what_is_wrong_with_an_archive_is_told() -> None:
     assert (found["state"], found["last_error"]) == ("error", wrong.last_error)
     ended = replace(ARCHIVE, state="exited", pid=0)
     history = JobHistory(failures=3, last_error="ended with status 1: no such thing")
-    crashed = entry(recording(REPORT, ended, archive__archive=history))
+    crashed = entry(recording(REPORT, ended, histories={ARCHIVE.name: history}))
     assert crashed["last_error"] == "its archive does not run: ended with status 1: no such thing"
 
 
