@@ -243,7 +243,8 @@ async def test_a_full_disk_loses_nothing_and_is_written_when_there_is_room(
     hook.received.clear()
     async with sending(tmp_path, spec(hook)) as sender:
         await until_sent(sender, 2)
-    assert ids(hook) == ["id-2", "id-3"]
+    # A try of the first outbox may be on its way still.
+    assert [*dict.fromkeys(ids(hook))] == ["id-2", "id-3"]
 
 
 async def test_of_too_many_the_oldest_are_dropped_loudly(

@@ -165,8 +165,12 @@ async def test_the_backup_is_taken_after_failures_and_given_up_once_the_first_he
         if count < wanted.BACKUP_AFTER_FAILURES:
             await core.until_runs("target.out")
     await core.until_runs("target.out~backup", "target.out")
-    core.report("target.out", 1_000_000)
-    await wait_until(lambda: not core.runner.knows("target.out~backup"), 30)
+
+    def is_given_up() -> bool:
+        core.report("target.out", int(time.monotonic() * 1e6))
+        return not core.runner.knows("target.out~backup")
+
+    await wait_until(is_given_up, 30)
     assert core.runner.runs("target.out")
 
 
