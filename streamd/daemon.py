@@ -205,9 +205,7 @@ class Daemon:
         if self._configuration.applied is None:
             return
         log.info("daemon.stopping_media")
-        desired = self._configuration.applied.desired
-        nothing = Desired(desired.ffmpeg, desired.daemon, {}, {}, {}, {})
-        self._reconciler.desire(nothing)
+        self._reconciler.desire_nothing()
         try:
             async with asyncio.timeout(STOP_TIMEOUT_S):
                 await self._reconciler.settled()

@@ -105,6 +105,7 @@ class Reconciler:
         self._alive: Mapping[str, int] | None = None
         self._asked_at: Mapping[str, float] = {}
         self._on_call = False
+        self._stopping = False
 
     # What wakes the loop
 
@@ -118,6 +119,12 @@ class Reconciler:
         self._index = PlanIndex(desired)
         self.converged = False
         self.wake()
+
+    def desire_nothing(self) -> None:
+        """End everything, also archives with work left: streamd goes on with it when it is back."""
+        assert self.desired is not None  # noqa: S101 - for mypy: the caller looked
+        self._stopping = True
+        self.desire(Desired(self.desired.ffmpeg, self.desired.daemon, {}, {}, {}, {}))
 
     def use_ffmpeg(self, ffmpeg: FFmpegBinary) -> None:
         """Make processes with this FFmpeg from now on."""
@@ -235,7 +242,9 @@ class Reconciler:
         if desired is None or index is None:
             return IDLE_PASS_S
         wanted = set(map(archive_process, desired.recordings.values()))
-        leaving = await self._leaving.look(processes, wanted)
+        leaving = frozenset[str]()
+        if not self._stopping:
+            leaving = await self._leaving.look(processes, wanted)
         if self.desired is not desired:  # so that all of a pass is of one configuration
             return AGAIN_S
         self._watch(processes)
