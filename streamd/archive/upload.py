@@ -190,6 +190,7 @@ class Uploader:
                 self._storage = Storage(self.upload.url, self.upload.options)
             await action(self._storage)
         except StorageError as error:
+            self._storage = None  # where it leads may be another place by the next try
             trouble = self.trouble
             if not self.may_try():  # others that were on their way failed with it
                 raise

@@ -112,6 +112,22 @@ def test_a_directory_can_be_a_storage(tmp_path: Path) -> None:
     assert copy.read_bytes() == (Path(recording.path) / "index.mp4").read_bytes()
 
 
+def test_a_link_that_led_to_the_recordings_themselves_is_followed_anew_once_it_is_mended(
+    tmp_path: Path,
+) -> None:
+    link = tmp_path / "storage"
+    here = uploading(tmp_path, UploadSpec("disk", f"fs://{link}"))
+    link.symlink_to(here.root)
+    with here.archive():
+        wait_until_sync(lambda: "is the recording itself" in here.log(), LIMIT_S, "a refusal")
+        (tmp_path / "elsewhere").mkdir()
+        (tmp_path / "new").symlink_to(tmp_path / "elsewhere")
+        (tmp_path / "new").replace(link)
+        (recording,) = here.finished()
+    (copy,) = (tmp_path / "elsewhere").rglob("index.mp4")
+    assert copy.read_bytes() == (Path(recording.path) / "index.mp4").read_bytes()
+
+
 def test_an_archive_that_is_killed_goes_on_and_the_end_is_told_once(
     tmp_path: Path, store: ObjectStore
 ) -> None:
