@@ -126,7 +126,7 @@ async def test_what_http_serves_is_served_over_https(
 
 
 @pytest.mark.srs
-async def test_whip_comes_by_https_and_the_api_asks_for_its_password_there(
+async def test_whip_and_whep_come_by_https_and_the_api_asks_for_its_password_there(
     srs_binary: Path, tmp_path: Path
 ) -> None:
     async with served(tmp_path, "srs", srs_binary) as (server, *_):
@@ -138,6 +138,8 @@ async def test_whip_comes_by_https_and_the_api_asks_for_its_password_there(
 
         assert await whip("right") == 201
         assert [hook.secrets for hook in server.hooks_of("publish", "live/cam")] == [("right",)]
+        path, offer = "/rtc/v1/whep/?app=live&stream=cam", OFFER.replace("sendonly", "recvonly")
+        assert await status_of(server, "POST", path, data=offer, headers=headers) == 201
         for path in ("/api/v1/streams/", "/api/v1/raw?rpc=raw", "/api/v1/clients/"):
             assert await status_of(server, "GET", path) == 401
 
