@@ -13,6 +13,7 @@ from typing import Any
 
 import structlog
 
+from streamd.auditions import Auditions
 from streamd.auth.decide import AuthIndex, Decision, decide_publish
 from streamd.auth.hooks_api import HookServer
 from streamd.auth.sessions import Sessions
@@ -111,6 +112,7 @@ class Daemon:
             snapshot=self._snapshot,
             pattern_of=self._pattern_of,
         )
+        self._auditions = Auditions(self._servers.engines)
         self._hooks = HookServer(
             self._secrets.hook_path,
             engines=self._servers.engines,
@@ -120,6 +122,7 @@ class Daemon:
             quiesced=self._servers.quiesced,
             present=self._publishers.of,
             gate=self._callbacks.gate,
+            on_allowed=self._auditions.begin,
         )
         status = StatusServer(self._snapshot)
         self._listeners = Listeners(self._hooks, status, self._reconciler.take_progress)
@@ -215,6 +218,7 @@ class Daemon:
     async def _close(self) -> None:
         await self._control.stop()
         await self._listeners.close()
+        await self._auditions.close()
         await self._reconciler.close()
         await self._callbacks.close()
         await self._certificates.close()

@@ -9,7 +9,7 @@ import asyncio
 import hmac
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Awaitable, Callable, Mapping, Set
 from datetime import UTC, datetime
 from ipaddress import IPv6Address, ip_address
 from typing import Protocol
@@ -72,6 +72,8 @@ class HookServer:
             do so itself: on another server, or under another name of the same stream. A process
             of streamd's own gives way to it: it is disconnected before the second is let in.
         gate: who else may turn a publisher away; None: nobody.
+        on_allowed: told of the server, the stream as it is published there and the client id of
+            each RTMP publisher who may come, before others are asked and it is let in.
 
     Attributes:
         refusals: the last refusal by the pattern of the rule that decided.
@@ -89,6 +91,7 @@ class HookServer:
         quiesced: Set[str] = frozenset(),
         present: Callable[[str], Publisher | None] = lambda _: None,
         gate: Gate | None = None,
+        on_allowed: Callable[[str, str, str], Awaitable[None]] | None = None,
     ) -> None:
         self._hook_path = hook_path
         self._engines = engines
@@ -98,6 +101,7 @@ class HookServer:
         self._quiesced = quiesced
         self._present = present
         self._gate = gate
+        self._on_allowed = on_allowed
         self._slowdown = Slowdown()
         self._held_back = 0
         self._stopping = asyncio.Event()
@@ -177,6 +181,8 @@ class HookServer:
     ) -> web.StreamResponse:
         decision, consent = self._decision(server, hook), Consent()
         if isinstance(decision, Allowed):
+            if self._on_allowed is not None and hook.protocol == "rtmp":
+                await self._on_allowed(server, decision.published_as, hook.client_id)
             decision, consent = await self._ask(server, engine, decision, hook)
         if isinstance(decision, Allowed):
             decision = await self._make_room(decision, hook)

@@ -197,6 +197,13 @@ class MediaEngine(Protocol):
     async def streams(self) -> Streams:
         """List what is being published and waited for now."""
 
+    async def until_media(self, stream: str) -> None:
+        """Play `app/stream` until media of it has come, however long that takes.
+
+        Whoever waits here before it is published keeps the server from losing it. An engine that
+        loses none returns at once.
+        """
+
     async def kick(self, stream: str, client_id: str) -> None:
         """Disconnect one publisher. One that is gone already is no error."""
 

@@ -135,6 +135,9 @@ class NginxRtmpEngine(LocalServer):
         ]
         return Streams(live, statistics.waited)
 
+    async def until_media(self, stream: str) -> None:
+        """See `MediaEngine`."""
+
     async def kick(self, stream: str, client_id: str) -> None:
         """See `MediaEngine`."""
         app, name = names.split(stream)

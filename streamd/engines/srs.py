@@ -35,6 +35,7 @@ from streamd.engines.rates import Rates
 from streamd.engines.srs_api import SrsApi
 from streamd.engines.srs_config import api_endpoint, render_config, rtmp_endpoint
 from streamd.engines.srs_hooks import answer_srs, parse_srs_hook
+from streamd.engines.srs_player import until_media
 from streamd.errors import EngineError
 
 log = structlog.get_logger()
@@ -159,6 +160,11 @@ class SrsEngine(LocalServer):
 
     async def _players(self) -> Sequence[_Client]:
         return [client for client in await self._api.clients() if not client["publish"]]
+
+    async def until_media(self, stream: str) -> None:
+        """See `MediaEngine`."""
+        if self._spec.http:
+            await until_media(self.input_url(stream))
 
     async def kick(self, stream: str, client_id: str) -> None:
         """See `MediaEngine`."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.app import NO, YES, Answer, App, app
-from tests.support.media import publisher
+from tests.support.media import decoded_frames, publisher
 from tests.support.ports import own_address
 from tests.support.receiver import Receiver
 from tests.support.streamd import SECRET, Streamd
@@ -179,6 +179,20 @@ def test_a_slow_callback_holds_up_its_publisher_alone(daemon: Streamd, hook: App
         assert slow.alive()
         let_go.set()
         wait_until_sync(lambda: is_live(daemon, "live/show"))
+
+
+def test_a_publisher_who_is_asked_about_for_long_can_be_played(daemon: Streamd, hook: App) -> None:
+    """SRS forgets a stream that it asks about for 3 s, unless somebody waits for it."""
+    asked = threading.Event()
+    hook.answer = lambda _: Answer(after=asked)
+    start(daemon, callback(hook, ", timeout: 20s", "[on_publish]"))
+    with publisher(daemon.url("live/show")):
+        hook.wait_told("on_publish")
+        asked.wait(4.0)
+        asked.set()
+        wait_until_sync(lambda: is_live(daemon, "live/show"))
+        assert decoded_frames(daemon.url("live/show", None), frames=5) == 5
+    assert "publisher.unplayable" not in daemon.log
 
 
 def test_what_could_not_be_sent_is_sent_by_the_next_streamd_as_it_was(

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from structlog.testing import capture_logs
 
+from streamd.auditions import Auditions
 from streamd.engines import srs
-from streamd.engines.base import RenderedServer, Streams
+from streamd.engines.base import HookRequest, RenderedServer, Streams
 from streamd.engines.select import make_engine
 from streamd.engines.srs import SrsEngine
 from streamd.engines.srs_api import SrsApi
@@ -116,6 +118,28 @@ async def test_a_name_with_a_dot_is_objected_to(server: RunningServer) -> None:
     with publisher(server.url("live/cam.1")):
         hook = await server.wait_hook("publish", "live/cam.1")
         assert hook.objection is not None
+
+
+async def test_a_stream_that_srs_has_lost_is_disconnected_so_that_it_comes_back(
+    server: RunningServer,
+) -> None:
+    """If this fails, SRS loses no stream any more, and `streamd.auditions` can go."""
+
+    async def decide(_: HookRequest) -> bool:
+        await asyncio.sleep(4)  # it forgets every 3 s
+        return True
+
+    server.decide = decide
+    held = Auditions({server.spec.name: server.engine})
+    try:
+        with publisher(server.url("live/cam")):
+            live = await server.wait_live("live/cam")
+            with capture_logs() as logs:
+                await held.begin(server.spec.name, "live/cam", live.client_id)
+                await server.wait_hook("unpublish", "live/cam")
+        assert [each["event"] for each in logs] == ["publisher.unplayable"]
+    finally:
+        await held.close()
 
 
 @pytest.mark.parametrize("by", ["http-flv", "whep"])

@@ -264,6 +264,9 @@ class FakeEngine:
         waited = self.server.waited - {stream.name for stream in live}
         return Streams(live, frozenset(waited))
 
+    async def until_media(self, stream: str) -> None:
+        """Return at once, as an engine that loses no stream."""
+
     async def kick(self, stream: str, client_id: str) -> None:
         self.server.kicked.append(client_id)
         await _behave(self.server.kick, f"kicking {stream}")

@@ -146,7 +146,7 @@ def test_health_for_a_minute_forgets_failures(histories: Histories) -> None:
     histories.advanced(TARGET, now)
     histories.advanced(TARGET, now + backoff.HEALTHY_AFTER_S - 1)
     assert histories.by_process["target.out"].failures == 1
-    histories.advanced(TARGET, now + backoff.HEALTHY_AFTER_S)
+    histories.advanced(TARGET, now + backoff.HEALTHY_AFTER_S + 0.001)  # as floats are rounded
     history = histories.by_process["target.out"]
     assert (history.failures, history.last_error, history.restarts) == (0, None, 1)
 
