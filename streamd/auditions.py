@@ -26,7 +26,7 @@ LOOK_S = 2.0
 ABSENT_S = 60.0
 """Who is not let in within this time was refused."""
 
-SENT_S, SENT_BYTES = 6.0, 10_000
+SENT_S, SENT_BYTES = 3.0, 10_000
 """A server that has counted so much of a publisher in so long has something for a player."""
 
 MOST_KICKS = 3
