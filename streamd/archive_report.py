@@ -111,6 +111,7 @@ class Report:
         rule: whose archive it is.
         pid: of the process.
         at: when this was true, Unix time.
+        ready: it has looked at what is there, and all is well.
         spool: the directory that recorders may write to; "" before it is there.
         paused: there is no room: no recorder of this rule is to run.
         free_bytes, total_bytes: of the file system; None while it does not answer.
@@ -125,6 +126,7 @@ class Report:
     rule: str
     pid: int
     at: float
+    ready: bool = False
     spool: str = ""
     paused: bool = False
     free_bytes: int | None = None
@@ -135,6 +137,15 @@ class Report:
     finished: tuple[Finished, ...] = ()
     storage: StorageReport | None = None
     last_error: str | None = None
+
+
+def trouble_of(report: Report) -> str | None:
+    """Return why an archive does not get on; None when it does."""
+    if report.last_error is not None:
+        return report.last_error
+    if report.storage is not None and report.storage.last_error is not None:
+        return report.storage.last_error
+    return next((each.last_error for each in report.active if each.last_error), None)
 
 
 def read_report(text: str) -> Report:
@@ -156,6 +167,7 @@ def _report(data: Mapping[str, Any]) -> Report:
         rule=str(data["rule"]),
         pid=int(data["pid"]),
         at=float(data["at"]),
+        ready=bool(data.get("ready")),
         spool=str(data.get("spool") or ""),
         paused=bool(data.get("paused")),
         free_bytes=int(space["free"]) if space.get("total") else None,

@@ -47,6 +47,19 @@ class Touched:
 
 
 @dataclass(frozen=True, slots=True)
+class Preview:
+    """What a save would do.
+
+    Attributes:
+        changes: what differs.
+        refused: why it would be refused, for all that it stops; None: it would not.
+    """
+
+    changes: "tuple[Change, ...]"
+    refused: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """One object that a save creates, updates in place, restarts or removes.
 

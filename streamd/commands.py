@@ -74,15 +74,18 @@ def plan(arguments: argparse.Namespace, settings: Settings) -> int:
     path = (arguments.file or settings.config).absolute()
     try:
         answer = _ask(settings, "POST", "/plan", {"path": str(path)})
-        found, note = answer["changes"], ""
+        found, note, refused = answer["changes"], "", answer["refused"]
     except NoDaemonError:
         found, note = _offline_plan(path, settings)
+        refused = None
     if arguments.json:
-        print(json.dumps({"changes": found}, indent=2))
+        print(json.dumps({"changes": found, "refused": refused}, indent=2))
     else:
         for change in found:
             print(change["text"])
         print(f"{note}{len(found)} changes" if found else f"{note}nothing to do")
+        if refused:
+            print(f"it would be refused: {refused}")
     return CHANGES if found else 0
 
 

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import structlog
 
-from streamd.change import Change, live_targets
+from streamd.change import Change, Preview, live_targets
 from streamd.changes import changes, with_notes
 from streamd.config.load import Loaded, load, restore, secrets_of
 from streamd.config.models import Config
 from streamd.desire import Machine, desire
 from streamd.desired import Desired
-from streamd.errors import ConfigError, PortTakenError, Problem, StreamdError
+from streamd.errors import ConfigError, PlanRefusedError, PortTakenError, Problem, StreamdError
 from streamd.ffmpeg.argv import FFmpegBinary
 from streamd.ffmpeg.binary import inspect
 from streamd.guard import guard
@@ -132,12 +132,8 @@ class Configuration:
                 self._set_state("pending")
                 log.info("config.pending", changes=len(found))
                 return ()
-            old = self.applied.desired.daemon
             if not force:
-                observed = self._reconciler.observed
-                live = len(observed.publishers) + len(live_targets(observed))
-                # A save cannot lift the guard for itself.
-                guard(found, live, min(old.max_stop, loaded.config.daemon.max_stop))
+                self._guard(found, loaded)
         untouched = self._untouched(found, accepted.desired)
         await self._take(accepted)
         self._set_state("applied", loaded.hash, errors=loaded.warnings, untouched=untouched)
@@ -219,14 +215,37 @@ class Configuration:
             datetime.now(UTC),
         )
 
-    async def preview(self, path: Path) -> tuple[Change, ...]:
+    def _guard(self, found: tuple[Change, ...], loaded: Loaded) -> None:
+        """Raise PlanRefusedError where a save would stop too much of what is live."""
+        if self.applied is None:
+            return
+        observed = self._reconciler.observed
+        live = len(observed.publishers) + len(live_targets(observed))
+        # A save cannot lift the guard for itself.
+        before, after = self.applied.desired.daemon.max_stop, loaded.config.daemon.max_stop
+        guard(found, live, min(before, after))
+
+    async def preview(self, path: Path) -> Preview:
         """Say what a save of `path` in the place of the file would change.
 
         Raises:
-            ConfigError: it would be refused.
+            ConfigError: it would be refused for what is wrong in it.
         """
         loaded = await asyncio.to_thread(read, path, self._path, machine=self._machine())
-        return with_notes(self._changes((await self._test(loaded)).desired), loaded.media)
+        found = self._changes((await self._test(loaded)).desired)
+        try:
+            self._guard(found, loaded)
+        except PlanRefusedError as error:
+            return Preview(with_notes(found, loaded.media), str(error))
+        return Preview(with_notes(found, loaded.media))
+
+    async def desired_before(self) -> Desired | None:
+        """Return what an earlier streamd applied last; None where that is not known."""
+        try:
+            config = await asyncio.to_thread(last_good, self._last_good)
+            return desire(config, await asyncio.to_thread(self._machine))
+        except StreamdError:
+            return None
 
     async def fall_back(self) -> None:
         """Go on air with the last good configuration, because the file is bad.

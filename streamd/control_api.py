@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from streamd.change import Change
+from streamd.change import Change, Preview
 from streamd.errors import ConfigError, ControlError, NoDaemonError, Problem, StreamdError
 
 REQUEST_TIMEOUT_S = 120.0
@@ -37,7 +37,7 @@ class ControlServer:
         socket: Path,
         *,
         reload: Callable[[bool, float], Awaitable[Answer]],
-        plan: Callable[[Path], Awaitable[Sequence[Change]]],
+        plan: Callable[[Path], Awaitable[Preview]],
         status: Callable[[], Answer],
     ) -> None:
         self._socket = socket
@@ -79,7 +79,7 @@ class ControlServer:
             found = await self._plan(Path(asked["path"]))
         except StreamdError as error:
             return _refusal(error)
-        return web.json_response({"changes": changes_json(found)})
+        return web.json_response({"changes": changes_json(found.changes), "refused": found.refused})
 
     async def _on_status(self, _request: web.Request) -> web.Response:
         return web.json_response(self._status())

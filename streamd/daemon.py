@@ -44,6 +44,7 @@ from streamd.status.snapshot import Memory, Snapshot
 from streamd.supervision.exits import wait_for_exit
 from streamd.supervision.supervisord import Supervisord
 from streamd.version import __version__
+from streamd.wanted import archive_jobs
 
 log = structlog.get_logger()
 
@@ -147,6 +148,7 @@ class Daemon:
             loop.add_signal_handler(number, self._stop.set)
         loop.add_signal_handler(signal.SIGHUP, self._spawn_reload)
         self._publishers.remember()
+        await asyncio.to_thread(self._reconciler.leaving.restore)
         try:
             try:
                 await self._load_first()
@@ -253,6 +255,9 @@ class Daemon:
         return None if name is None else self._certificates.paths(name)
 
     async def _prepare_recordings(self, desired: Desired) -> None:
+        old = self._reconciler.desired or await self._configuration.desired_before()
+        before = archive_jobs(old) if old is not None else {}
+        await self._reconciler.leaving.change(before, archive_jobs(desired))
         # A pass that knew nothing of an archive would end its recorders.
         await self._reconciler.archives.expect(
             {name: archive_process(rule) for name, rule in desired.recordings.items()}

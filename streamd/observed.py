@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from streamd.jobs import ArchiveJob
+
 ProcessState = Literal["running", "stopping", "exited"]
 
 
@@ -101,7 +103,7 @@ class Observed:
             (`streamd.desired.reload_identity`).
         spools: by rule of recordings, where its archive lets recorders write; absent while it has
             made no place for them, or there is no room.
-        leaving: archives that are not wanted any more and have something left to do.
+        leaving: the archives of rules that are gone, with what is left to do for each.
         demanded: streams that somebody watches or has asked for lately.
     """
 
@@ -111,5 +113,5 @@ class Observed:
     stalled: frozenset[str] = frozenset()
     loaded: Mapping[str, str] = field(default_factory=dict)
     spools: Mapping[str, str] = field(default_factory=dict)
-    leaving: frozenset[str] = frozenset()
+    leaving: Mapping[str, ArchiveJob] = field(default_factory=dict)
     demanded: frozenset[str] = frozenset()

@@ -129,7 +129,7 @@ def plan(
     wanted, wake_at = wanted_jobs(desired, observed, input_url, now, clock, index)
     steps: list[Step] = []
     for name, process in observed.processes.items():
-        if name not in wanted and name not in observed.leaving:
+        if name not in wanted:
             if process.state == "running":
                 steps.append(Stop(name, "not wanted any more"))
             elif process.state == "exited":

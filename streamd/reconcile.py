@@ -85,7 +85,7 @@ class Reconciler:
         self.histories = Histories(log_dir)
         self.stalls = Stalls(self.listings, self.histories)
         self.archives = Archives(state.archives_directory, self.wake, self._silenced)
-        self._leaving = Leaving(state.archives_directory)
+        self.leaving = Leaving(state.archives_directory, state.leaving_directory)
         self._ladders = Ladders(servers)
         self._operations = Operations(self.histories.not_started, self._operation_ended)
         self._turns = Turns(self._operations, os.cpu_count() or 1)
@@ -241,10 +241,7 @@ class Reconciler:
         desired, index = self.desired, self._index
         if desired is None or index is None:
             return IDLE_PASS_S
-        wanted = set(map(archive_process, desired.recordings.values()))
-        leaving = frozenset[str]()
-        if not self._stopping:
-            leaving = await self._leaving.look(processes, wanted)
+        leaving = {} if self._stopping else await self.leaving.look()
         if self.desired is not desired:  # so that all of a pass is of one configuration
             return AGAIN_S
         self._watch(processes)

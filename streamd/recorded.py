@@ -2,13 +2,14 @@
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from streamd.archive.layout import SPOOL, root_of
-from streamd.archive.recording import Recording
-from streamd.archive.recording_json import FILE, from_json
+from streamd.archive.recording import Recording, runs_of
+from streamd.archive.recording_json import FILE, LIST, from_json, read_list
 from streamd.bounded import answers
 from streamd.callbacks.events import timestamp
 from streamd.desired import RecordingSpec
@@ -59,9 +60,19 @@ def _walk(root: str) -> Iterator[Recording]:
             continue
         directories.clear()
         try:
-            yield from_json(Path(place, FILE).read_text("utf-8"), place)
+            recording = from_json(Path(place, FILE).read_text("utf-8"), place)
+            yield _grown(recording) if recording.state == "recording" else recording
         except (FileNotFoundError, ValueError):
             continue  # deleted meanwhile, or no recording of ours
+
+
+def _grown(recording: Recording) -> Recording:
+    """Return a recording that goes on with what is listed of it by now."""
+    try:
+        segments, _ = read_list(Path(recording.path, LIST).read_text("utf-8", errors="replace"))
+    except OSError:
+        return recording
+    return replace(recording, runs=runs_of(segments) or recording.runs)
 
 
 def recordings_json(found: Iterable[Recording]) -> dict[str, Any]:

@@ -101,6 +101,11 @@ class State:
         return self._settings.runtime_dir / "archive"
 
     @property
+    def leaving_directory(self) -> Path:
+        """Where archives are written down whose rule is gone; may not exist."""
+        return self._settings.state_dir / "leaving"
+
+    @property
     def certificates_directory(self) -> Path:
         """Below which each certificate has its files."""
         return Path(certificates_directory(self._settings.state_dir))

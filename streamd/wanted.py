@@ -85,6 +85,8 @@ def wanted_jobs(
     """
     index = index or PlanIndex(desired)
     jobs: dict[str, Job] = {job.process: job for job in _own_jobs(desired, observed, index, clock)}
+    for name, archive in observed.leaving.items():
+        jobs.setdefault(name, archive)
     wake_at: float | None = None
     for publisher in observed.publishers.values():
         if not _is_sent_on(publisher, desired, index, clock):
@@ -115,8 +117,7 @@ def _own_jobs(
     for source in desired.sources.values():
         if _is_wanted(source, observed, index, clock):
             yield _playout_job(desired, source)
-    for rule in desired.recordings.values():
-        yield _archive_job(desired, rule)
+    yield from archive_jobs(desired).values()
 
 
 def _reading_jobs(
@@ -216,6 +217,12 @@ def _record_job(
         progress=desired.daemon.hooks,
         input_secret=publisher.published_as != publisher.stream,
     )
+
+
+def archive_jobs(desired: Desired) -> dict[str, ArchiveJob]:
+    """Return the archives that shall run, by process."""
+    jobs = (_archive_job(desired, rule) for rule in desired.recordings.values())
+    return {job.process: job for job in jobs}
 
 
 def _archive_job(desired: Desired, rule: RecordingSpec) -> ArchiveJob:

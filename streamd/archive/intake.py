@@ -63,7 +63,12 @@ class Intake:
             found = self._store.unfinished()
             self.recordings.update({each.uuid: each for each in found})
             self._opened = True
-        pieces = self._spool.look(monotonic)
+        try:
+            pieces = self._spool.look(monotonic)
+        except FileNotFoundError:  # somebody has deleted the directory
+            self._opened = False
+            self._spool.close()
+            raise
         self.live = {
             stream: each[-1] for stream, each in pieces.items() if any(one.growing for one in each)
         }
@@ -103,6 +108,8 @@ class Intake:
     def _do(self, stream: str, step: Step) -> None:
         match step:
             case Keep(recording):
+                if recording.state != "recording" and not recording.begin_told:
+                    recording = self._begin_told(recording)
                 self._store.keep(recording)
                 self._note(recording)
             case Add(recording, segments):
@@ -167,6 +174,14 @@ class Intake:
                 self._store.keep(told)
             except OSError as error:
                 self._fail(each.stream, error, monotonic)
+
+    def _begin_told(self, recording: Recording) -> Recording:
+        """Tell that a recording began which is over already: before the next one begins."""
+        try:
+            tell(self._spec.outbox, [begin_event(recording)])
+        except UntoldError:
+            return recording  # it is told with its end
+        return replace(recording, begin_told=True)
 
     def _idle_s(self, stream: str, pieces: Sequence[Piece], monotonic: float) -> float:
         """Return how long nothing of a stream has changed, as far as we have seen."""

@@ -77,6 +77,12 @@ class Spool:
             pass
         self._lock = descriptor
 
+    def close(self) -> None:
+        """Let go of the directory."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
     def path_of(self, spooled: Spooled) -> Path:
         """Return where a segment is."""
         return self.directory / spooled.spooled_as

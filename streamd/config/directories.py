@@ -17,18 +17,22 @@ _MISTAKES = {
     errno.EACCES: "cannot be written by streamd's user; change its owner or mode",
     errno.EPERM: "cannot be written by streamd's user; change its owner or mode",
     errno.ENOTDIR: "is not a directory, or lies below what is none; correct the path",
-    errno.EROFS: "is read-only for streamd; mount it for writing, or name it in the units that "
-    "systemd runs streamd by (ReadWritePaths=)",
     errno.ENAMETOOLONG: "has a name that is too long; shorten it",
     errno.ELOOP: "has links that lead in a circle; correct the path",
 }
+
+# A disk is remounted so when it fails, which is no reason to refuse what else is in the file.
+_READ_ONLY = (
+    "is read-only for streamd; mount it for writing, or name it in the units that systemd runs "
+    "streamd by (ReadWritePaths=)"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class DirectoryFault:
     """Why recordings cannot be written to a directory, following its path.
 
-    `passing` tells that it may heal by itself: a full disk, or a mount that hangs.
+    `passing` tells that it may heal by itself: a full or read-only disk, or a mount that hangs.
     """
 
     message: str
@@ -60,6 +64,8 @@ def directory_faults(
 def _fault(error: OSError | None) -> DirectoryFault | None:
     if error is None:
         return None
+    if error.errno == errno.EROFS:
+        return DirectoryFault(_READ_ONLY, True)
     mistake = _MISTAKES.get(error.errno or 0)
     said = os.strerror(error.errno or 0).lower()
     return DirectoryFault(

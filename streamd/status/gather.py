@@ -59,6 +59,7 @@ def gather(
         memory=memory,
         callbacks=callbacks,
         certificates=certificates,
+        leaving=reconciler.leaving.reports,
         archives={
             rule: ArchiveFacts(heard.report, is_silent=heard.is_silent(now))
             for rule, heard in reconciler.archives.heard.items()

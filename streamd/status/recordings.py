@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from streamd import names
-from streamd.archive_report import Active, ActiveState
+from streamd.archive_report import Active, ActiveState, trouble_of
 from streamd.desired import Desired, RecordingSpec
 from streamd.observed import JobHistory
-from streamd.process_names import archive_process, record_process
+from streamd.process_names import archive_process, record_process, rule_of_archive
 from streamd.status.snapshot import Snapshot
 from streamd.status.targets import redact_text
 from streamd.wanted import PlanIndex
@@ -173,9 +173,29 @@ def _trouble(snapshot: Snapshot, rule: RecordingSpec) -> str | None:
     return facts.report.last_error if facts is not None else None
 
 
+def leaving_warnings(snapshot: Snapshot) -> tuple[str, ...]:
+    """Return a line for each archive whose rule is gone, until it has done its work."""
+    lines = []
+    for process, report in sorted(snapshot.leaving.items()):
+        rule = rule_of_archive(process)
+        if report is None:
+            lines.append(f"recordings of {rule}, which is not in the file any more: {_SILENT}")
+        elif report.active:
+            trouble = trouble_of(report)
+            lines.append(
+                f"{len(report.active)} recordings of {rule}, which is not in the file any more, "
+                f"are being finished and uploaded{f': {redact_text(trouble)}' if trouble else ''}"
+            )
+    return tuple(lines)
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
+
+
 def _no_room(snapshot: Snapshot, rule: RecordingSpec) -> str:
     report = snapshot.archives[rule.name].report
-    free = "" if report.free_bytes is None else f" ({report.free_bytes / 1e9:.1f} GB)"
+    free = "" if report.free_bytes is None else f" ({_size(report.free_bytes)})"
     return f"too little of the disk is free{free}; make room, or lower `keep`"
 
 

@@ -22,7 +22,7 @@ from streamd.status.recorded import (
     recorded_statuses,
     storage_statuses,
 )
-from streamd.status.recordings import RecordingStatus, recording_statuses
+from streamd.status.recordings import RecordingStatus, leaving_warnings, recording_statuses
 from streamd.status.snapshot import ConfigState, ConfigStateName, Memory, Snapshot
 from streamd.status.streams import StreamStatus, stream_statuses
 from streamd.status.targets import (
@@ -110,7 +110,7 @@ def status_of(snapshot: Snapshot) -> Status:
         recorded=recorded_statuses(snapshot),
         callbacks=callback_statuses(snapshot),
         certificates=certificate_statuses(snapshot),
-        warnings=expiry_warnings(snapshot),
+        warnings=(*expiry_warnings(snapshot), *leaving_warnings(snapshot)),
     )
 
 

@@ -131,6 +131,7 @@ class Snapshot:
         memory: of the report before.
         callbacks: what is known of each.
         archives: by rule of recordings; absent while its archive said nothing.
+        leaving: what the archives of rules that are gone said last, by process; None: nothing.
         certificates: by name.
     """
 
@@ -151,6 +152,7 @@ class Snapshot:
     memory: Memory = field(default_factory=Memory)
     callbacks: Mapping[str, CallbackFacts] = field(default_factory=dict)
     archives: Mapping[str, ArchiveFacts] = field(default_factory=dict)
+    leaving: Mapping[str, Report | None] = field(default_factory=dict)
     certificates: Mapping[str, CertificateFacts] = field(default_factory=dict)
 
     def wall(self, monotonic: float) -> datetime:

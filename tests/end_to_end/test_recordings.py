@@ -279,6 +279,39 @@ def test_what_is_recorded_by_a_rule_that_is_removed_is_finished_and_told(
     assert recordings(tmp_path)[0]["state"] == "finished"
 
 
+@pytest.mark.parametrize("victim", ["archive", "all media", "everything"])
+def test_what_a_removed_rule_has_recorded_is_finished_whatever_ends_meanwhile(
+    daemon: Streamd, told: App, tmp_path: Path, victim: str
+) -> None:
+    without = daemon.head() + STREAMS + telling(told)
+    daemon.write(without + rule(tmp_path / "rec", resume="1h", serve="true"))
+    daemon.start()
+    with publisher(daemon.url("live/show")):
+        entry = wait_recorded(daemon, 7)
+        daemon.write(without)
+        wait_until_sync(lambda: "archive.leaving" in daemon.log, what="the archive to leave")
+        if victim == "all media":
+            daemon.stop()
+            daemon.start()
+        else:
+            if victim == "everything":
+                daemon.kill()
+            kill_archives(daemon)
+            if victim == "everything":
+                daemon.start()
+        ended = told.wait_told("on_record_end")
+    assert (ended["uuid"], ended["artifact_code"]) == (entry["uuid"], 0)
+    assert ended["artifact_url"] == ""  # no server serves it any more
+    wait_until_sync(lambda: not archives(daemon), FINISHED_S, "the archive to end")
+    assert told.actions().count("on_record_end") == 1
+
+
+def kill_archives(daemon: Streamd) -> None:
+    for pid, command in daemon.processes().items():
+        if "streamd.archive" in command:
+            os.kill(pid, signal.SIGKILL)
+
+
 def test_a_rule_that_gets_another_directory_finishes_in_the_one_before(
     daemon: Streamd, told: App, tmp_path: Path
 ) -> None:

@@ -255,6 +255,28 @@ def test_a_list_that_is_lost_is_made_again_of_the_segments_that_are_there(tmp_pa
     assert "is lost or empty; it is made again" in here.log()
 
 
+def test_each_beginning_is_told_before_the_next_also_of_what_is_over_at_once(
+    tmp_path: Path,
+) -> None:
+    here = place(tmp_path, split_s=4.0)
+    fill(here)
+    recordings = finish(here, 3)
+    begun = [each.fields["uuid"] for each in here.events() if each.action == "on_record_begin"]
+    ordered = sorted(recordings, key=lambda each: each.started_at)
+    assert begun == [each.uuid for each in ordered]
+
+
+def test_a_directory_that_somebody_deletes_is_made_again(tmp_path: Path) -> None:
+    here = taken_in(tmp_path)
+    with here.archive():
+        wait_until_sync(lambda: here.status().get("ready"), what="the archive to look")
+        shutil.rmtree(here.root)
+        wait_until_sync(here.spool.is_dir, what="the spool to be there again")
+        wait_until_sync(
+            lambda: here.status()["ready"] and not here.status()["error"], what="all to be well"
+        )
+
+
 def test_a_recording_whose_pointer_is_lost_is_found_again(tmp_path: Path) -> None:
     here = taken_in(tmp_path)
     (pointer,) = here.spool.glob("*.json")

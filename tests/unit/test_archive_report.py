@@ -14,6 +14,7 @@ READ = Report(
     rule="archive",
     pid=7,
     at=1000.5,
+    ready=True,
     spool="/srv/.spool/archive",
     free_bytes=10,
     total_bytes=100,

@@ -159,7 +159,7 @@ def test_a_daemon_that_may_not_be_asked_is_not_taken_for_none(
 def test_a_plan_for_scripts_is_json_and_nothing_else(cli: Cli) -> None:
     cli.applied()
     status, out, _ = cli("plan", "--json")
-    assert (status, json.loads(out)) == (0, {"changes": []})
+    assert (status, json.loads(out)) == (0, {"changes": [], "refused": None})
     cli.config.write_text(GOOD.replace("show", "stage"))
     status, out, _ = cli("plan", "--json")
     kinds = {(change["kind"], change["action"]) for change in json.loads(out)["changes"]}

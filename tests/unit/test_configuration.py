@@ -166,6 +166,9 @@ async def test_a_manual_save_waits_until_somebody_asks(daemon: Daemon) -> None:
 async def test_a_save_that_would_stop_too_much_is_refused_unless_forced(daemon: Daemon) -> None:
     names = ["target.out", *(f"target.t{n}" for n in range(5))]
     await daemon.live(MANY, *names)
+    daemon.path.write_text(FILE)
+    preview = await daemon.configuration.preview(daemon.path)
+    assert "would stop 5 of 7" in (preview.refused or "")
     with pytest.raises(PlanRefusedError, match="would stop 5 of 7"):
         await daemon.save(FILE)
     assert daemon.state == "rejected"
@@ -195,7 +198,9 @@ async def test_a_preview_touches_nothing(daemon: Daemon, tmp_path: Path) -> None
     await daemon.save(FILE)
     other = tmp_path / "other.yaml"
     other.write_text(FILE.replace("TARGETKEY", "OTHERKEY"))
-    (change,) = await daemon.configuration.preview(other)
+    preview = await daemon.configuration.preview(other)
+    (change,) = preview.changes
+    assert preview.refused is None
     assert (change.kind, change.name) == ("target", "out")
     assert len(daemon.accepted) == 1
     other.write_text("version: 2")

@@ -4,7 +4,7 @@ import asyncio
 import json
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from socket import AF_UNIX
 from socket import socket as unix_socket
@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from streamd import control_api
-from streamd.change import Change, Touched
+from streamd.change import Change, Preview, Touched
 from streamd.control_api import ControlServer, ask, changes_json
 from streamd.errors import ConfigError, ControlError, PlanRefusedError, Problem, StreamdError
 
@@ -36,11 +36,11 @@ class Answers:
             raise self.error
         return {"changes": changes_json([CHANGE]), "untouched": 7}
 
-    async def plan(self, path: Path) -> Sequence[Change]:
+    async def plan(self, path: Path) -> Preview:
         self.asked.append((path,))
         if self.error is not None:
             raise self.error
-        return [CHANGE]
+        return Preview((CHANGE,), "too much")
 
     def status(self) -> Mapping[str, Any]:
         return {"converged": True}
@@ -71,7 +71,7 @@ async def server(socket: Path, answers: Answers) -> AsyncIterator[ControlServer]
 async def test_what_is_asked_is_answered(socket: Path, answers: Answers) -> None:
     assert await ask(socket, "GET", "/status") == {"converged": True}
     found = await ask(socket, "POST", "/plan", {"path": "/etc/streamd/new.yaml"})
-    assert found == {"changes": changes_json([CHANGE])}
+    assert found == {"changes": changes_json([CHANGE]), "refused": "too much"}
     body = {"force": True, "wait_s": 2.5}
     assert (await ask(socket, "POST", "/reload", body))["untouched"] == 7
     assert answers.asked == [(Path("/etc/streamd/new.yaml"),), (True, 2.5)]

@@ -12,11 +12,10 @@ from streamd import apply, demand, listings, observe, operations, reconcile, sta
 from streamd.desired import SourceSpec, StreamRule
 from streamd.playout.spec import PullInput
 from streamd.process_names import archive_process
-from streamd.recording_places import archive_status_path
+from streamd.wanted import archive_jobs
 from tests.support.core import OUT, Core, ShiftedTime, core_in, desired, running
 from tests.support.snapshots import SERVER
 from tests.support.waiting import wait_until
-from tests.unit.archived import written
 from tests.unit.test_plan_recordings import RULE
 
 OTHER = replace(SERVER, name="other", rtmp=1936, http=8081, api=1986)
@@ -449,31 +448,31 @@ async def test_a_target_whose_input_stands_still_is_left_alone(
 # Archives
 
 
-def say(core: Core, archive: str) -> None:
-    """Let an archive say that it has work."""
-    status = Path(archive_status_path(str(core.state.archives_directory), archive))
-    status.parent.mkdir(exist_ok=True)
-    status.write_text(written(at=time.time()))
-
-
 async def test_an_archive_whose_rule_is_gone_stays_for_its_work_unless_all_is_to_end(
     core: Core,
 ) -> None:
+    wanted = {"archive": RULE}
     archive = archive_process(RULE)
-    await live(core, recordings={"archive": RULE})
+    jobs = archive_jobs(desired(recordings=wanted))
+    await live(core, recordings=wanted)
     await core.until_runs(archive)
-    say(core, archive)
+    await core.reconciler.leaving.change(jobs, {})
     await core.desire(desired())
     await core.settled()
     await passes(core, 3)
-    assert core.runner.runs(archive)
-    await core.desire(desired(recordings={"archive": RULE}))
+    assert core.runner.starts(archive) == 2  # it does not wait for who comes back any more
+    core.runner.exit(archive)
+    await wait_until(lambda: core.runner.starts(archive) == 3, 30)
+    await core.reconciler.leaving.change({}, jobs)
+    await core.desire(desired(recordings=wanted))
     await core.settled()
-    assert core.runner.starts(archive) == 1
+    assert core.reconciler.leaving.jobs == {}
+    await core.reconciler.leaving.change(jobs, {})
     await core.desire(desired())
     await core.settled()
     core.reconciler.desire_nothing()
     await wait_until(lambda: not core.runner.knows(archive), 30)
+    assert set(core.reconciler.leaving.jobs) == {archive}  # for the next streamd
 
 
 # Sources on demand
