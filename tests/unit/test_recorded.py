@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from streamd.archive.recording import Artifact, Recording, Run
-from streamd.archive.recording_json import FILE, to_json
+from streamd.archive.mpegts import CLOCK_HZ
+from streamd.archive.recording import Artifact, Recording, Run, Segment
+from streamd.archive.recording_json import FILE, LIST, LIST_HEADER, list_lines, to_json
 from streamd.desired import RecordingSpec
 from streamd.errors import StreamdError
 from streamd.recorded import find_recordings, recordings_json, recordings_text
@@ -88,6 +89,19 @@ def test_they_are_listed_for_people_and_for_programs(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_one_that_goes_on_is_as_long_as_its_segments(tmp_path: Path) -> None:
+    going_on = kept(tmp_path, "a", state="recording", artifact=None)
+    (found,) = find_recordings([rule(tmp_path)])
+    assert found.seconds == 3725.0
+    segments = [
+        Segment(f"{RUN}-{n:06d}.ts", n * 6 * CLOCK_HZ, 6 * CLOCK_HZ, 1000, AT + 6 * n)
+        for n in range(4)
+    ]
+    (Path(going_on.path) / LIST).write_text(LIST_HEADER + list_lines(segments))
+    (found,) = find_recordings([rule(tmp_path)])
+    assert (found.seconds, found.bytes) == (24.0, 4000)
+
+
 def test_a_mount_that_hangs_is_given_up(tmp_path: Path) -> None:
     said = r"did not answer for 0\.2 s; if it is a mount"
     with hanging_mount(tmp_path), pytest.raises(StreamdError, match=said):

@@ -49,6 +49,15 @@ def test_what_may_not_be_written_is_a_mistake() -> None:
 
 
 @as_root
+def test_a_disk_that_has_become_read_only_is_no_mistake(tmp_path: Path) -> None:
+    with small_disk(tmp_path, "64k"):
+        subprocess.run(["mount", "-o", "remount,ro", str(tmp_path)], check=True)
+        fault = directory_faults([tmp_path / "rec"])[tmp_path / "rec"]
+    assert fault.passing
+    assert "is read-only for streamd; mount it for writing" in fault.message
+
+
+@as_root
 def test_a_full_disk_is_no_mistake(tmp_path: Path) -> None:
     with small_disk(tmp_path, "64k"):
         fill(tmp_path / "all")

@@ -274,3 +274,23 @@ def test_nothing_secret_is_told() -> None:
     of = recording(replace(REPORT, active=(GROWING,), finished=(DONE,)), RECORDER)
     for text in (page(status_of(of)), str(as_json(status_of(of))), repr(of)):
         assert "KEY-0123456789" not in text
+
+
+def test_what_rules_that_are_gone_have_left_to_do_is_told_at_the_end() -> None:
+    name = archive_process(RULE)
+    busy = replace(REPORT, active=(GROWING,))
+    full = replace(busy, storage=StorageReport("cloud", "error", last_error="the bucket is full"))
+
+    def warned(report: Report | None) -> tuple[str, ...]:
+        return status_of(replace(snapshot(), leaving={name: report})).warnings
+
+    assert warned(REPORT) == ()
+    (line,) = warned(busy)
+    assert line == (
+        "1 recordings of archive, which is not in the file any more, are being finished and "
+        "uploaded"
+    )
+    assert warned(full) == (f"{line}: the bucket is full",)
+    (silent,) = warned(None)
+    assert "its archive does not answer" in silent
+    assert line in status_text(as_json(status_of(replace(snapshot(), leaving={name: busy}))))
