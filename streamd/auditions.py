@@ -22,11 +22,11 @@ from streamd.errors import EngineError
 
 log = structlog.get_logger()
 
-LOOK_S = 2.0
+LOOK_S = 1.0
 ABSENT_S = 60.0
 """Who is not let in within this time was refused."""
 
-SENT_S, SENT_BYTES = 3.0, 10_000
+SENT_S, SENT_BYTES = 2.0, 10_000
 """A server that has counted so much of a publisher in so long has something for a player."""
 
 MOST_KICKS = 3

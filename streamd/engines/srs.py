@@ -163,8 +163,7 @@ class SrsEngine(LocalServer):
 
     async def until_media(self, stream: str) -> None:
         """See `MediaEngine`."""
-        if self._spec.http:
-            await until_media(self.input_url(stream))
+        await until_media(self.input_url(stream))
 
     async def kick(self, stream: str, client_id: str) -> None:
         """See `MediaEngine`."""

@@ -142,6 +142,28 @@ async def test_a_stream_that_srs_has_lost_is_disconnected_so_that_it_comes_back(
         await held.close()
 
 
+async def test_a_player_who_waits_from_the_question_on_keeps_the_stream(
+    srs_binary: Path, tmp_path: Path
+) -> None:
+    async with running_server(tmp_path, "srs", srs_binary, http=None, webrtc=None) as server:
+        held = Auditions({server.spec.name: server.engine})
+
+        async def decide(hook: HookRequest) -> bool:
+            await held.begin(server.spec.name, "live/cam", hook.client_id)
+            await asyncio.sleep(4)  # it forgets every 3 s
+            return True
+
+        server.decide = decide
+        try:
+            with publisher(server.url("live/cam")):
+                await server.wait_live("live/cam")
+                url = server.engine.input_url("live/cam")
+                assert url.startswith("rtmp:")
+                assert await asyncio.to_thread(decoded_frames, url, frames=5) == 5
+        finally:
+            await held.close()
+
+
 @pytest.mark.parametrize("by", ["http-flv", "whep"])
 async def test_a_player_by_another_protocol_is_seen_to_wait(server: RunningServer, by: str) -> None:
     outside = own_address()

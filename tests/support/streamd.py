@@ -21,6 +21,9 @@ _STOP_TIMEOUT_S = 40
 _CLI_TIMEOUT_S = 60
 SECRET = "correct-horse-battery"
 
+LOST: list[int] = []
+"""How many streams SRS has lost for each daemon that has ended (`streamd.auditions`)."""
+
 
 @dataclass
 class Streamd:
@@ -195,6 +198,7 @@ servers:
 
     def end(self) -> None:
         """End whatever is left, by pid."""
+        LOST.append(self.log.count("publisher.unplayable") if self.config.exists() else 0)
         if self.process is not None and self.process.poll() is None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.stop()
