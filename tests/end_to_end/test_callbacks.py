@@ -84,9 +84,9 @@ def test_a_publish_is_asked_about_and_its_end_is_told_in_oryxs_words(
         signed = each.headers["X-Streamd-Timestamp"].encode() + b"." + each.body
         expected = hmac.new(SIGN.encode(), signed, hashlib.sha256).hexdigest()
         assert each.headers["X-Streamd-Signature"] == f"sha256={expected}"
-    wait_until_sync(lambda: daemon.state("callbacks", "billing") == "ok")
+    wait_until_sync(lambda: sent(daemon) == 1)
     status = daemon.status()["callbacks"]["billing"]
-    assert (status["pending"], status["sent"], status["last_error"]) == (0, 1, None)
+    assert (status["state"], status["pending"], status["last_error"]) == ("ok", 0, None)
     assert status["address"] == hook.url.removesuffix("/hook")
     for hidden in (SECRET, SIGN, "mytoken"):
         assert hidden not in told_everywhere(daemon)

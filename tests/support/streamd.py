@@ -198,7 +198,8 @@ servers:
 
     def end(self) -> None:
         """End whatever is left, by pid."""
-        LOST.append(self.log.count("publisher.unplayable") if self.config.exists() else 0)
+        if (self.directory / "daemon.log").exists():
+            LOST.append(self.log.count("publisher.unplayable"))
         if self.process is not None and self.process.poll() is None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.stop()
