@@ -65,10 +65,22 @@ class SecretMasker:
         if value is None or isinstance(value, bool | int | float):
             return value
         if isinstance(value, Mapping):
-            return {self._redact(str(key)): self._masked(each) for key, each in value.items()}
+            return self._masked_fields(value)
         if isinstance(value, list | tuple | set | frozenset):
             return [self._masked(each) for each in value]
         return self._redact(str(value))
+
+    def _masked_fields(self, fields: Mapping[Any, object]) -> dict[str, Any]:
+        """Mask names too; those that are the same then are numbered, so that none is lost."""
+        found: dict[str, Any] = {}
+        for key, value in fields.items():
+            masked = name = self._redact(str(key))
+            number = 1
+            while name in found:
+                number += 1
+                name = f"{masked} ({number})"
+            found[name] = self._masked(value)
+        return found
 
 
 _masker = SecretMasker()  # logging is one for the process, and so is what it masks

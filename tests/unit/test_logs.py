@@ -195,6 +195,14 @@ def test_no_present_secret_is_left_in_any_structure(reloads: list[list[str]], va
     assert shown.count("free") == json.dumps(value).count("free")
 
 
+def test_fields_whose_names_are_secrets_are_all_there() -> None:
+    masker = SecretMasker()
+    masker.set_secrets(["aaaa"], 0)
+    shown = masker(None, "info", {"value": {"aaaa": 1, "aaaa2": 2, "b": 3, "aaaa ": 4}})["value"]
+    assert sorted(shown.values()) == [1, 2, 3, 4]
+    assert "aaaa" not in str(shown)
+
+
 def test_an_event_that_cannot_be_written_is_told_without_its_facts(stream: io.StringIO) -> None:
     class Stubborn:
         def __str__(self) -> str:
