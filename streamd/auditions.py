@@ -57,6 +57,7 @@ class Auditions:
         self._engines = engines
         self._running: set[asyncio.Task[None]] = set()
         self._kicks: Counter[tuple[str, str]] = Counter()
+        self._asking: dict[str, asyncio.Task[Streams]] = {}
 
     async def begin(self, server: str, stream: str, client_id: str) -> None:
         """Have a player wait for a stream from now on, until there is media for it.
@@ -77,7 +78,7 @@ class Auditions:
 
     async def close(self) -> None:
         """End all auditions."""
-        running = [*self._running]
+        running = [*self._running, *self._asking.values()]
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
@@ -85,7 +86,7 @@ class Auditions:
     async def _hold(self, engine: AuditionEngine, server: str, stream: str, client_id: str) -> None:
         hearing = asyncio.create_task(engine.until_media(stream))
         try:
-            if await self._is_mute(engine, hearing, client_id):
+            if await self._is_mute(engine, server, hearing, client_id):
                 await self._kick(engine, server, stream, client_id)
             elif hearing.done():
                 self._kicks.pop((server, stream), None)
@@ -96,7 +97,7 @@ class Auditions:
             await asyncio.gather(hearing, return_exceptions=True)
 
     async def _is_mute(
-        self, engine: AuditionEngine, hearing: asyncio.Task[None], client_id: str
+        self, engine: AuditionEngine, server: str, hearing: asyncio.Task[None], client_id: str
     ) -> bool:
         """Tell whether a server gives a player nothing of what it takes from a publisher."""
         began = time.monotonic()
@@ -106,7 +107,8 @@ class Auditions:
             await asyncio.wait({hearing}, timeout=LOOK_S)
             if hearing.done():
                 return False
-            found = [each for each in (await engine.streams()).live if each.client_id == client_id]
+            listed = await self._listed(engine, server)
+            found = [each for each in listed.live if each.client_id == client_id]
             now = time.monotonic()
             if not found:
                 if was_there or now - began >= ABSENT_S:
@@ -119,6 +121,13 @@ class Auditions:
             first = first or (now, live.bytes_in)
             if now - first[0] >= SENT_S and live.bytes_in - first[1] >= SENT_BYTES:
                 return not hearing.done()
+
+    async def _listed(self, engine: AuditionEngine, server: str) -> Streams:
+        """Ask a server for its streams: once at a time, however many come back to it at once."""
+        asking = self._asking.get(server)
+        if asking is None or asking.done():
+            asking = self._asking[server] = asyncio.create_task(engine.streams())
+        return await asyncio.shield(asking)
 
     async def _kick(self, engine: AuditionEngine, server: str, stream: str, client_id: str) -> None:
         self._kicks[server, stream] += 1

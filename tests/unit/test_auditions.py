@@ -29,6 +29,8 @@ class Server:
     kicked: list[str] = field(default_factory=list)
     players: int = 0
     asked: int = 0
+    asking: int = 0
+    most_asking: int = 0
     media: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def until_media(self, stream: str) -> None:
@@ -41,6 +43,10 @@ class Server:
 
     async def streams(self) -> Streams:
         self.asked += 1
+        self.asking += 1
+        self.most_asking = max(self.most_asking, self.asking)
+        await asyncio.sleep(0)  # as one that has others to answer too
+        self.asking -= 1
         if self.fails:
             raise EngineError("it does not answer")
         received = self.bytes_in.pop(0) if len(self.bytes_in) > 1 else self.bytes_in[0]
@@ -139,6 +145,16 @@ async def test_whom_that_does_not_help_is_left_alone_and_told_of(
     server.media.clear()
     await again()
     assert len(server.kicked) == MOST_KICKS + 1
+
+
+async def test_a_server_is_asked_once_for_all_who_come_at_once(
+    held: Auditions, server: Server
+) -> None:
+    server.video = None
+    for number in range(50):
+        await held.begin("main", "live/a", f"c{number}")
+    await wait_until(lambda: server.asked >= 3)
+    assert server.most_asking == 1
 
 
 async def test_a_server_that_is_gone_has_no_auditions(held: Auditions, server: Server) -> None:
