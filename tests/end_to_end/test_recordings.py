@@ -60,7 +60,10 @@ def telling(app: App) -> str:
 
 def recordings(directory: Path) -> list[dict[str, Any]]:
     """Return what stands with each recording, the earliest first."""
-    found = [json.loads(path.read_text()) for path in directory.rglob("recording.json")]
+    found = []
+    for path in directory.rglob("recording.json"):
+        with contextlib.suppress(FileNotFoundError):  # moved or deleted since it was listed
+            found.append(json.loads(path.read_text()))
     return sorted(found, key=lambda each: str(each["started_at"]))
 
 

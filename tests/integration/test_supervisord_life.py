@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncGenerator, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -281,7 +282,11 @@ async def test_sigusr2_lets_logs_be_taken_away(supervisord: RunningSupervisord) 
 
 
 def open_files(pid: int) -> set[str]:
-    return {str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()}
+    files = set()
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # what the process closed meanwhile
+            files.add(str(link.readlink()))
+    return files
 
 
 async def test_supervisord_hands_no_open_file_of_its_starter_on(directory: Path) -> None:

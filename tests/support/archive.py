@@ -146,8 +146,10 @@ class Place:
         """Wait until the segment that a recorder writes has grown to a size."""
 
         def grown() -> bool:
-            paths = sorted(self.spool.glob(f"*-{recorder.pid}-*.ts"))
-            return any(path.stat().st_size >= size for path in paths[-1:])
+            for path in sorted(self.spool.glob(f"*-{recorder.pid}-*.ts"))[-1:]:
+                with contextlib.suppress(FileNotFoundError):  # taken to its recording meanwhile
+                    return path.stat().st_size >= size
+            return False
 
         wait_until_sync(grown, LIMIT_S, "a segment to grow")
 

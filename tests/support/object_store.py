@@ -57,11 +57,12 @@ class ObjectStore:
     def files(self) -> dict[str, bytes]:
         """Return what is there, by the path below the prefix."""
         root = self.objects / "rec"
-        return {
-            str(path.relative_to(root)): path.read_bytes()
-            for path in root.rglob("*")
-            if path.is_file() and not path.name.endswith(".partial")
-        }
+        found = {}
+        for path in root.rglob("*"):
+            if path.is_file() and not path.name.endswith(".partial"):
+                with contextlib.suppress(FileNotFoundError):  # deleted since it was listed
+                    found[str(path.relative_to(root))] = path.read_bytes()
+        return found
 
     def start(self) -> None:
         """Serve, and wait until somebody answers."""
