@@ -257,7 +257,7 @@ class Daemon:
     async def _prepare_recordings(self, desired: Desired) -> None:
         old = self._reconciler.desired or await self._configuration.desired_before()
         before = archive_jobs(old) if old is not None else {}
-        await self._reconciler.leaving.change(before, archive_jobs(desired))
+        await self._reconciler.leaving.change(before, archive_jobs(desired), desired.storages)
         # A pass that knew nothing of an archive would end its recorders.
         await self._reconciler.archives.expect(
             {name: archive_process(rule) for name, rule in desired.recordings.items()}

@@ -17,9 +17,10 @@ import structlog
 
 from streamd.archive_report import Report, trouble_of
 from streamd.archives import Heard, read_reports
+from streamd.desired import StorageSpec
 from streamd.jobs import ArchiveJob
 from streamd.private_file import write_private
-from streamd.retired import from_json, retired, to_json
+from streamd.retired import from_json, retired, to_json, with_storage_of
 
 log = structlog.get_logger()
 
@@ -73,29 +74,42 @@ class Leaving:
                 log.error("archive.set_aside", path=str(path), to=str(aside), error=str(error))
                 path.replace(aside)
 
-    async def change(self, old: Mapping[str, ArchiveJob], new: Mapping[str, ArchiveJob]) -> None:
+    async def change(
+        self,
+        old: Mapping[str, ArchiveJob],
+        new: Mapping[str, ArchiveJob],
+        storages: Mapping[str, StorageSpec],
+    ) -> None:
         """Let the archives that are wanted no longer leave, and keep those that are again.
 
         Args:
             old: the archives that were wanted before a save, by process.
             new: those that are after it.
+            storages: the storages after it, by name.
         """
         async with self._changing:
             try:
-                await asyncio.to_thread(self._change, old, new)
+                await asyncio.to_thread(self._change, old, new, storages)
             except OSError as error:
                 # It leaves all the same; a kill of everything would leave its work undone.
                 log.error("archive.not_kept", path=error.filename, error=error.strerror)
 
-    def _change(self, old: Mapping[str, ArchiveJob], new: Mapping[str, ArchiveJob]) -> None:
+    def _change(
+        self,
+        old: Mapping[str, ArchiveJob],
+        new: Mapping[str, ArchiveJob],
+        storages: Mapping[str, StorageSpec],
+    ) -> None:
         for name in self._departures.keys() & new.keys():
             self._end(name)
-        gone = sorted(old.keys() - new.keys() - self._departures.keys())
-        jobs = [retired(old[name]) for name in gone]
+        changed = (with_storage_of(job, storages) for job in self.jobs.values())
+        jobs = [job for job in changed if job != self.jobs[job.process]]
+        for name in sorted(old.keys() - new.keys() - self._departures.keys()):
+            note = "it finishes and uploads what it has"
+            log.info("archive.leaving", archive=name, note=note)
+            jobs.append(with_storage_of(retired(old[name]), storages))
         for job in jobs:
             self._begin(job)
-            note = "it finishes and uploads what it has"
-            log.info("archive.leaving", archive=job.process, note=note)
         if jobs:
             self._kept.mkdir(mode=0o700, exist_ok=True)
         for job in jobs:

@@ -1,6 +1,7 @@
 """The archive of a rule that is gone: what it goes on doing, and how that is written down. Pure."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -24,6 +25,17 @@ def retired(job: ArchiveJob) -> ArchiveJob:
             rule, streams=(), resume_s=0.0, served_by=None, url_base=url_base.rstrip("/")
         ),
     )
+
+
+def with_storage_of(job: ArchiveJob, storages: Mapping[str, StorageSpec]) -> ArchiveJob:
+    """Return a job with what a file says by now of its storage, such as a new key.
+
+    Where the name stands for another place by now, or for none, the job keeps what it had.
+    """
+    if job.storage is None:
+        return job
+    found = storages.get(job.storage.name, job.storage)
+    return replace(job, storage=found) if found.url == job.storage.url else job
 
 
 def to_json(job: ArchiveJob) -> str:

@@ -64,7 +64,7 @@ def made(tmp_path: Path) -> Leaving:
 async def left(tmp_path: Path) -> Leaving:
     """Return one archive that has just begun to leave."""
     archives = made(tmp_path)
-    await archives.change(WANTED, {})
+    await archives.change(WANTED, {}, {})
     return archives
 
 
@@ -103,9 +103,26 @@ async def test_whatever_ends_meanwhile_it_is_taken_up_again_until_it_is_done(
     assert made(tmp_path).jobs == {}
 
 
+async def test_it_goes_on_with_a_new_key_of_its_storage_but_with_no_other_place(
+    tmp_path: Path,
+) -> None:
+    archives = await left(tmp_path)
+    renewed = replace(CLOUD, options=(("region", "eu"), ("secret_access_key", "NEW")))
+    await archives.change({}, {}, {"cloud": renewed})
+    for each in (archives, made(tmp_path)):
+        assert each.jobs == {ARCHIVE: replace(retired(JOB), storage=renewed)}
+    await archives.change({}, {}, {"cloud": replace(renewed, url="s3://elsewhere")})
+    await archives.change({}, {}, {})
+    assert archives.jobs[ARCHIVE].storage == renewed
+    # The rule goes in the very save that brings the key.
+    at_once = Leaving(tmp_path, tmp_path / "other")
+    await at_once.change(WANTED, {}, {"cloud": renewed})
+    assert at_once.jobs[ARCHIVE].storage == renewed
+
+
 async def test_a_rule_that_is_put_back_has_its_archive_again(tmp_path: Path) -> None:
     archives = await left(tmp_path)
-    await archives.change({}, WANTED)
+    await archives.change({}, WANTED, {})
     assert archives.jobs == {}
     assert made(tmp_path).jobs == {}
 
@@ -124,7 +141,7 @@ async def test_where_nothing_can_be_written_it_leaves_all_the_same(tmp_path: Pat
     (tmp_path / "leaving").write_text("in the way")
     archives = Leaving(tmp_path, tmp_path / "leaving")
     with capture_logs() as logs:
-        await archives.change(WANTED, {})
+        await archives.change(WANTED, {}, {})
     assert [each["event"] for each in logs] == ["archive.leaving", "archive.not_kept"]
     assert set(archives.jobs) == {ARCHIVE}
 
