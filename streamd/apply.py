@@ -14,6 +14,7 @@ from streamd.errors import FFmpegError, StreamdError
 from streamd.jobs import Job, ProcessJob, ServerJob
 from streamd.plan import Forget, Kick, Kill, Plan, Reload, Start, Step, Stop
 from streamd.process_logs import log_file_name
+from streamd.process_names import server_of
 from streamd.processes import Workshop, process_of
 from streamd.servers import Servers
 from streamd.supervision.process import ProcessRunner, ProcessSpec
@@ -91,7 +92,7 @@ class Applier:
     async def _stop(self, steps: Sequence[Stop]) -> None:
         processes = []
         for step in steps:
-            if step.process.startswith("server."):
+            if server_of(step.process) is not None:
                 self._spawn(step.process, None, self._servers.stop(step.process))
             else:
                 processes.append(step.process)

@@ -1,10 +1,12 @@
 """The words for what a save changes. Pure."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Literal, TypeVar
 
 from streamd.observed import Observed
+from streamd.process_names import kind_of
 
 T = TypeVar("T")
 
@@ -20,6 +22,8 @@ Kind = Literal[
     "certificate",
     "callback",
 ]
+_CONSUMERS = frozenset({"target", "transcode", "record"})
+
 Action = Literal["create", "update", "restart", "remove"]
 
 
@@ -27,21 +31,22 @@ Action = Literal["create", "update", "restart", "remove"]
 class Touched:
     """What is live now and is disconnected or restarted by a change.
 
-    `publishers` holds streams, `targets` names of processes that send, transcode or record,
-    `viewers` a count.
+    `publishers` holds streams, `processes` names of those that send, transcode or record, `viewers`
+    is a count.
     """
 
     publishers: frozenset[str] = frozenset()
     viewers: int = 0
-    targets: frozenset[str] = frozenset()
+    processes: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
-        recorders = sum(name.startswith("record.") for name in self.targets)
+        kinds = Counter(map(kind_of, self.processes))
         counts = {
             "publisher": len(self.publishers),
             "viewer": self.viewers,
-            "target": len(self.targets) - recorders,
-            "recording": recorders,
+            "target": kinds["target"],
+            "transcode": kinds["transcode"],
+            "recording": kinds["record"],
         }
         return ", ".join(f"{n} live {what}{'s' * (n != 1)}" for what, n in counts.items() if n)
 
@@ -135,12 +140,12 @@ def change_of(kind: Kind, name: str, before: object, after: object, touches: Tou
     return Change(kind, name, "update", named(differing(before, after)), touches)
 
 
-def live_targets(observed: Observed) -> frozenset[str]:
+def live_consumers(observed: Observed) -> frozenset[str]:
     """Return the names of the processes that send, transcode or record something now."""
     return frozenset(
         name
         for name, process in observed.processes.items()
-        if name.startswith(("target.", "transcode.", "record.")) and process.state == "running"
+        if kind_of(name) in _CONSUMERS and process.state == "running"
     )
 
 
@@ -149,14 +154,14 @@ def own_streams(observed: Observed) -> frozenset[str]:
     return frozenset(s for s, publisher in observed.publishers.items() if publisher.internal)
 
 
-def fed_by(observed: Observed, streams: Collection[str]) -> frozenset[str]:
-    """Return the live targets' processes that end with the publishers of some streams."""
+def processes_fed_by(observed: Observed, streams: Collection[str]) -> frozenset[str]:
+    """Return the live processes that end with the publishers of some streams."""
     clients = {observed.publishers[stream].client_id for stream in streams}
     return frozenset(
-        name for name in live_targets(observed) if observed.processes[name].publisher in clients
+        name for name in live_consumers(observed) if observed.processes[name].publisher in clients
     )
 
 
-def with_targets(observed: Observed, streams: frozenset[str]) -> Touched:
+def with_consumers(observed: Observed, streams: frozenset[str]) -> Touched:
     """Return what is touched when some streams lose their publishers."""
-    return Touched(streams, targets=fed_by(observed, streams))
+    return Touched(streams, processes=processes_fed_by(observed, streams))

@@ -11,16 +11,16 @@ from streamd.change import (
     Touched,
     change_of,
     differing,
-    fed_by,
-    live_targets,
+    live_consumers,
     named,
     own_streams,
     pairs,
+    processes_fed_by,
 )
 from streamd.config.models import Daemon
 from streamd.desired import RELOADABLE_FIELDS, UNSEEN_FIELDS, Desired, ServerSpec
 from streamd.observed import Observed
-from streamd.process_names import server_process
+from streamd.process_names import server_process_name
 from streamd.recording_changes import recording_changes, storage_changes
 from streamd.stream_changes import (
     Jobs,
@@ -77,7 +77,7 @@ def with_notes(found: Iterable[Change], notes: Mapping[str, tuple[str, ...]]) ->
 
 def _everything(observed: Observed) -> Touched:
     """Return all that streamd's own FFmpegs and playouts do."""
-    return Touched(own_streams(observed), targets=live_targets(observed))
+    return Touched(own_streams(observed), processes=live_consumers(observed))
 
 
 def _daemon_changes(old: Desired, new: Desired, observed: Observed) -> list[Change]:
@@ -104,10 +104,10 @@ def _server_changes(
     found = []
     for name, before, after in pairs(old.servers, new.servers):
         streams = frozenset(s for s, p in observed.publishers.items() if p.server == name)
-        dropped = Touched(streams, viewers.get(name, 0), fed_by(observed, streams))
+        dropped = Touched(streams, viewers.get(name, 0), processes_fed_by(observed, streams))
         if before is None or after is None:
             action: Action = "create" if before is None else "remove"
-            running = server_process(name) in observed.processes
+            running = server_process_name(name) in observed.processes
             found.append(Change("server", name, action, (), dropped if running else Touched()))
             continue
         fields = differing(before, after)

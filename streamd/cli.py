@@ -144,6 +144,11 @@ COMMANDS = (
         "make a new key, and print its YAML and URLs",
         (_takes("stream", default="livestream", **_STREAM),),
     ),
+    Command(
+        "schema",
+        commands.schema,
+        "print the JSON Schema of the file, for editors that complete and check it",
+    ),
     Command("doctor", commands.doctor, "look at the machine, and say what is wrong", (_JSON,)),
     Command("version", commands.version, "print the version"),
 )

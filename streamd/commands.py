@@ -64,6 +64,14 @@ def check(arguments: argparse.Namespace, settings: Settings) -> int:
     return int(failed)
 
 
+def schema(_arguments: argparse.Namespace, _settings: Settings) -> int:
+    """Print the JSON Schema of the file."""
+    from streamd.config.schema import json_schema  # noqa: PLC0415 - likewise
+
+    print(json.dumps(json_schema(), indent=2))
+    return 0
+
+
 def _plain(problems: Sequence[Problem]) -> list[dict[str, Any]]:
     fields = ("file", "line", "column", "path", "message")
     return [{name: getattr(problem, name) for name in fields} for problem in problems]
@@ -212,12 +220,13 @@ def _process_meant(name: str, settings: Settings) -> str:
     """Return the process of a transcode, which a whole ladder shares; other names as they are."""
     from streamd.configuration import last_good  # noqa: PLC0415 - likewise
     from streamd.names import full_name  # noqa: PLC0415 - likewise
+    from streamd.process_names import ladder_process_name  # noqa: PLC0415 - likewise
 
     try:
         transcode = last_good(settings.last_good).transcodes.get(name)
     except ConfigError:
         transcode = None  # logs are there without a configuration too
-    return name if transcode is None else f"transcode.{full_name(transcode.stream)}"
+    return name if transcode is None else ladder_process_name(full_name(transcode.stream))
 
 
 async def _follow(log_dir: Path, name: str, lines: int) -> None:

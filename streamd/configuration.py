@@ -13,9 +13,9 @@ from pathlib import Path
 
 import structlog
 
-from streamd.change import Change, Preview, live_targets
+from streamd.change import Change, Preview, live_consumers
 from streamd.changes import changes, with_notes
-from streamd.config.load import Loaded, load, restore, secrets_of
+from streamd.config.load import Loaded, load, restore, secrets_of_config
 from streamd.config.models import Config
 from streamd.desire import Machine, desire
 from streamd.desired import Desired
@@ -25,7 +25,7 @@ from streamd.ffmpeg.binary import inspect
 from streamd.guard import guard
 from streamd.machine import find_machine
 from streamd.private_file import write_private
-from streamd.process_names import rule_of_archive, server_process
+from streamd.process_names import rule_of_archive, server_of, server_process_name
 from streamd.reconcile import Reconciler
 from streamd.recording_changes import archives_touched
 from streamd.servers import Servers
@@ -169,9 +169,9 @@ class Configuration:
 
     def _running_servers(self) -> set[str]:
         return {
-            name.removeprefix("server.")
+            server
             for name, process in self._reconciler.observed.processes.items()
-            if name.startswith("server.") and process.pid
+            if (server := server_of(name)) is not None and process.pid
         }
 
     async def _test(self, loaded: Loaded) -> Accepted:
@@ -220,7 +220,7 @@ class Configuration:
         if self.applied is None:
             return
         observed = self._reconciler.observed
-        live = len(observed.publishers) + len(live_targets(observed))
+        live = len(observed.publishers) + len(live_consumers(observed))
         # A save cannot lift the guard for itself.
         before, after = self.applied.desired.daemon.max_stop, loaded.config.daemon.max_stop
         guard(found, live, min(before, after))
@@ -259,7 +259,7 @@ class Configuration:
             raise ConfigError(self.state.errors) from error
         desired = desire(config, await asyncio.to_thread(self._machine))
         ffmpeg = await self._ffmpeg(Path(desired.ffmpeg))
-        await self._take(Accepted(desired, ffmpeg, frozenset(secrets_of(config))))
+        await self._take(Accepted(desired, ffmpeg, frozenset(secrets_of_config(config))))
         self._set_state("fallback", errors=self.state.errors)
         log.error(
             "config.fell_back", path=str(self._path), errors=[str(p) for p in self.state.errors]
@@ -296,9 +296,9 @@ class Configuration:
             if process.state == "running"
         }
         for change in found:
-            running -= change.touches.targets
+            running -= change.touches.processes
             if change.kind == "server" and change.action in ("restart", "remove"):
-                running.discard(server_process(change.name))
+                running.discard(server_process_name(change.name))
             touched = archives_touched(change, desired)
             running = {name for name in running if rule_of_archive(name) not in touched}
         return len(running)

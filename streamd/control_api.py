@@ -96,7 +96,7 @@ def changes_json(found: Sequence[Change]) -> list[dict[str, Any]]:
             "touches": {
                 "publishers": sorted(change.touches.publishers),
                 "viewers": change.touches.viewers,
-                "targets": sorted(change.touches.targets),
+                "targets": sorted(change.touches.processes),
             },
             "notes": list(change.notes),
             "text": str(change),

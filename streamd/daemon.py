@@ -30,7 +30,7 @@ from streamd.listeners import Listeners
 from streamd.logs import set_secrets
 from streamd.notify import Notifier
 from streamd.observed import Publisher
-from streamd.process_names import archive_process, server_process
+from streamd.process_names import archive_process_name, server_process_name
 from streamd.publishers import Publishers
 from streamd.reconcile import Reconciler
 from streamd.servers import Servers
@@ -53,7 +53,10 @@ EXIT_CONFIG = 78
 
 STOP_TIMEOUT_S = 15.0
 MEMORY_S = 5.0
+WATCHDOG_S = 5.0
 PORTS_S = 5.0
+STATUS_AGAIN_S = 5.0
+SUPERVISORD_AGAIN_S = 1.0
 LOOP_AGAIN_S = 1.0
 
 PASS_LIMIT_S = 60.0
@@ -191,6 +194,7 @@ class Daemon:
                     "supervisord": self._keep_supervisord,
                     "watchdog": self._keep_watchdog,
                     "memory": self._keep_memory,
+                    "status": self._keep_status,
                     "archives": self._reconciler.archives.run,
                     "callbacks": self._callbacks.run_sender,
                     "certificates": self._certificates.run,
@@ -244,7 +248,7 @@ class Daemon:
         self._servers.redact = tuple(sorted(secrets))
         # Before a new key is good for anything: the servers log what is published with it.
         with contextlib.suppress(StreamdError):  # none runs yet; what it starts will know
-            servers = [server_process(name) for name in accepted.desired.servers]
+            servers = [server_process_name(name) for name in accepted.desired.servers]
             await self._supervisord.redact(servers, self._servers.redact)
         self._auth = AuthIndex(accepted.desired, self._secrets.publish_secret)
         self._callbacks.desire(accepted.desired)
@@ -260,7 +264,7 @@ class Daemon:
         await self._reconciler.leaving.change(before, archive_jobs(desired), desired.storages)
         # A pass that knew nothing of an archive would end its recorders.
         await self._reconciler.archives.expect(
-            {name: archive_process(rule) for name, rule in desired.recordings.items()}
+            {name: archive_process_name(rule) for name, rule in desired.recordings.items()}
         )
         served: defaultdict[str, list[str]] = defaultdict(list)
         for rule in desired.recordings.values():
@@ -367,7 +371,7 @@ class Daemon:
                 pid = await self._supervisord.ensure_running(external=self._is_external)
             except StreamdError as error:
                 log.error("supervisord.unavailable", error=str(error))
-                await asyncio.sleep(1.0)
+                await asyncio.sleep(SUPERVISORD_AGAIN_S)
                 continue
             self._reconciler.wake()
             await _exit_of(pid)
@@ -380,7 +384,7 @@ class Daemon:
 
     async def _keep_watchdog(self) -> None:
         """Tell systemd that the loop of passes goes on, and how things are."""
-        interval_s = self._notifier.watchdog_interval_s or MEMORY_S
+        interval_s = self._notifier.watchdog_interval_s or WATCHDOG_S
         while True:
             if time.monotonic() - self._reconciler.passed_at < PASS_LIMIT_S:
                 self._notifier.watchdog()
@@ -392,6 +396,11 @@ class Daemon:
         while True:
             self._memory = remember(self._snapshot())
             await asyncio.sleep(MEMORY_S)
+
+    async def _keep_status(self) -> None:
+        """Open the status port once it is free, and have it use its certificate's newest file."""
+        while True:
+            await asyncio.sleep(STATUS_AGAIN_S)
             await self._listeners.try_status()
 
 

@@ -25,7 +25,7 @@ def guard(changes: Iterable[Change], live: int, max_stop: float) -> None:
     removed = [change for change in changes if _stops(change)]
     stopped = len(
         frozenset().union(
-            *(change.touches.publishers | change.touches.targets for change in removed)
+            *(change.touches.publishers | change.touches.processes for change in removed)
         )
     )
     if live < SMALLEST_GUARDED or stopped <= max_stop * live:

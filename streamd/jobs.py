@@ -128,7 +128,7 @@ class ArchiveJob:
     """Make recordings of what the recorders of a rule write, and keep them.
 
     Attributes:
-        process: name of the process, `archive.RULE`.
+        process: name of the process, `archive.RULE@PLACE`.
         recording: the rule.
         storage: that it uploads to; None: to none.
         ffmpeg: path of the binary.
@@ -145,12 +145,6 @@ ProcessJob = TargetJob | PlayoutJob | TranscodeJob | RecordJob | ArchiveJob
 
 Job = ServerJob | ProcessJob
 
-KINDS = ("server", "target", "transcode", "playout", "record", "archive")
-"""What stands before the dot in the name of a process."""
-
-REPORTING_KINDS = frozenset({"target", "transcode", "playout", "record"})
-"""The kinds that report their progress. They hold an FFmpeg, whose start takes much of a core."""
-
 
 @lru_cache(maxsize=32768)
 def job_identity(job: Job) -> str:
@@ -158,17 +152,6 @@ def job_identity(job: Job) -> str:
     if isinstance(job, ServerJob):
         return restart_identity(job.server)
     return identity(job)
-
-
-def server_of(process: str) -> str | None:
-    """Return the name of the media server that a process runs; None for another kind."""
-    kind, _, name = process.partition(".")
-    return name if kind == "server" else None
-
-
-def reports_progress(process: str) -> bool:
-    """Tell by its name whether a process reports its progress."""
-    return process.partition(".")[0] in REPORTING_KINDS
 
 
 def fed_by(job: Job) -> str | None:

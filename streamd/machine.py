@@ -41,14 +41,6 @@ def find_machine(path: str | None = None, *, state_directory: Path | None = None
 
 def find_ffprobe(ffmpeg: Path) -> Path | None:
     """Return the ffprobe that lies beside an FFmpeg, otherwise the one of PATH; None: neither."""
-    beside = ffmpeg.with_name("ffprobe")
-    return (
-        beside if os.access(beside, os.X_OK) else _find("ffprobe", os.environ.get("PATH", ""), ())
-    )
-
-
-def ffprobe_of(ffmpeg: Path) -> Path | None:
-    """Return the ffprobe that goes with an FFmpeg: the one beside it, otherwise that of PATH."""
     return _find("ffprobe", str(ffmpeg.parent), (os.environ.get("PATH", os.defpath),))
 
 

@@ -15,10 +15,11 @@ class ObservedProcess:
     """One process of supervisord's.
 
     Attributes:
-        name: as in `streamd.plan`, `server.main` or `target.youtube@live/x`.
+        name: as in `streamd.process_names`, `server.main` or `target.youtube@live/x`.
         state: `stopping` was asked to stop and has not exited yet.
         pid: 0 when it does not run.
-        identity: `streamd.desired.identity` of the job that it was started from.
+        identity: `streamd.jobs.job_identity` of the job that it was started from; for a server, of
+            what it cannot change while it runs.
         started_at: Unix time of its start.
         exit_status: of the last exit; negative is the signal; None when it never exited.
         publisher: the client id of the publisher that it was started for, "" for none.

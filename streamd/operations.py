@@ -8,9 +8,10 @@ import structlog
 
 from streamd.apply import kick_name
 from streamd.errors import StreamdError
-from streamd.jobs import Job, reports_progress
+from streamd.jobs import Job
 from streamd.pace import Pace
 from streamd.plan import Kick, Kill, Start, Step
+from streamd.process_names import reports_progress
 
 log = structlog.get_logger()
 

@@ -19,6 +19,7 @@ from streamd.jobs import (
     job_identity,
 )
 from streamd.observed import Observed, ObservedProcess
+from streamd.process_names import server_of
 from streamd.wanted import InputUrl, PlanIndex, earliest, history_of, wanted_jobs
 
 
@@ -192,4 +193,4 @@ _KINDS: tuple[type, ...] = (Kick, Kill, Stop, Forget, Reload, Start)
 
 def _order(step: Step) -> tuple[int, bool, str]:
     name = f"{step.server}/{step.stream}" if isinstance(step, Kick) else step.process
-    return _KINDS.index(type(step)), not name.startswith("server."), name
+    return _KINDS.index(type(step)), server_of(name) is None, name

@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote
 
 from streamd import names
 from streamd.errors import StreamdError
-from streamd.jobs import KINDS
+from streamd.process_names import KINDS
 
 MAX_NAME_BYTES = 200
 MAX_LINE_BYTES = 1024 * 1024

@@ -25,7 +25,7 @@ from streamd.errors import StreamdError
 from streamd.ffmpeg.argv import FFmpegBinary
 from streamd.ffmpeg.progress import ProgressReceiver
 from streamd.histories import Histories
-from streamd.jobs import Job, ServerJob, reports_progress, server_of
+from streamd.jobs import Job, ServerJob
 from streamd.ladders import Ladders
 from streamd.leaving import Leaving
 from streamd.listings import CONNECTING_S, IDLE_S, ON_CALL_S, SUSPICIOUS_S, Listings
@@ -33,7 +33,13 @@ from streamd.machine import find_ffprobe
 from streamd.observed import Observed, ObservedProcess, Publisher
 from streamd.operations import Operations, Turns
 from streamd.plan import Kill, Plan, Start, Step, Stop, plan
-from streamd.process_names import archive_process, playout_process, server_process
+from streamd.process_names import (
+    archive_process_name,
+    playout_process_name,
+    reports_progress,
+    server_of,
+    server_process_name,
+)
 from streamd.processes import Workshop
 from streamd.publishers import Publishers
 from streamd.servers import Servers
@@ -223,7 +229,7 @@ class Reconciler:
                 await self._ladders.renew(self.desired, listings)
             now = time.monotonic()
             for name in (self._alive or {}).keys() - self.listings.errors.keys():
-                job = self._jobs.get(server_process(name))
+                job = self._jobs.get(server_process_name(name))
                 if job is not None:
                     self.histories.advanced(job, now)
             self.wake()
@@ -290,7 +296,7 @@ class Reconciler:
         """Note which archives do what they are for."""
         for rule, heard in self.archives.heard.items():
             spec = desired.recordings.get(rule)
-            job = self._jobs.get(archive_process(spec)) if spec is not None else None
+            job = self._jobs.get(archive_process_name(spec)) if spec is not None else None
             if job is not None and not heard.is_silent(now):
                 self.histories.advanced(job, now)
 
@@ -309,7 +315,7 @@ class Reconciler:
         self, desired: Desired, processes: Mapping[str, ObservedProcess], now: float
     ) -> frozenset[str]:
         servers = {spec.stream: spec.server for spec in desired.sources.values() if spec.on_demand}
-        running = {stream for stream in servers if playout_process(stream) in processes}
+        running = {stream for stream in servers if playout_process_name(stream) in processes}
         latest = self.listings.latest
         self._asked_at = last_asked(self._asked_at, servers, latest, running, now)
         return frozenset(self._asked_at)

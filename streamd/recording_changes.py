@@ -5,6 +5,7 @@ from dataclasses import replace
 from streamd.change import Action, Change, Touched, change_of, pairs
 from streamd.desired import Desired
 from streamd.observed import Observed
+from streamd.process_names import is_recorder_of
 from streamd.stream_changes import Jobs, differs
 
 _FIELD_NAMES = {
@@ -36,11 +37,9 @@ def recording_changes(old: Desired, new: Desired, observed: Observed, jobs: Jobs
         ended = frozenset(
             process
             for process, each in observed.processes.items()
-            if process.startswith(f"record.{name}@")
-            and each.state == "running"
-            and differs(process, jobs)
+            if is_recorder_of(process, name) and each.state == "running" and differs(process, jobs)
         )
-        change = change_of("recording", name, before, after, Touched(targets=ended))
+        change = change_of("recording", name, before, after, Touched(processes=ended))
         if change.action == "update":
             fields = dict.fromkeys(_FIELD_NAMES.get(field, field) for field in change.fields)
             action: Action = "restart" if ended else "update"

@@ -8,10 +8,11 @@ from streamd.encoding_pace import falls_behind
 from streamd.ffmpeg.progress import ProgressReceiver
 from streamd.ffmpeg.track import Track
 from streamd.histories import Histories
-from streamd.jobs import Job, TranscodeJob, fed_by, reports_progress, server_of
+from streamd.jobs import Job, TranscodeJob, fed_by
 from streamd.listings import Listings
 from streamd.observe import STALL_S, Flow, Listing, flows, is_stalled
 from streamd.observed import Observed, ObservedProcess
+from streamd.process_names import kind_of, reports_progress, server_of
 
 SUSPICIOUS_AFTER_S = 2.0
 
@@ -165,7 +166,7 @@ def failure_of(process: str) -> str:
     """Say what is wrong with a process that hangs."""
     if not reports_progress(process):
         return HANGS
-    return SILENT if process.startswith("playout.") else STALLED
+    return SILENT if kind_of(process) == "playout" else STALLED
 
 
 def _reporting(

@@ -11,16 +11,16 @@ from streamd.change import (
     Touched,
     change_of,
     differing,
-    live_targets,
+    live_consumers,
     named,
     pairs,
-    with_targets,
+    with_consumers,
 )
 from streamd.desired import Desired, SourceSpec, StreamRule
 from streamd.jobs import Job, TargetJob, TranscodeJob
 from streamd.observed import Observed
 from streamd.playout.spec import IngestInput, SlateInput
-from streamd.process_names import playout_process, transcode_process
+from streamd.process_names import playout_process_name, transcode_process_name
 from streamd.wanted import wanted_jobs
 
 Jobs = tuple[Mapping[str, Job], Mapping[str, Job]]
@@ -57,7 +57,7 @@ def stream_changes(
     for pattern, before, after in pairs(_streams(old), _streams(new)):
         ingest = {rule.ingest for rule, _ in filter(None, (before, after)) if rule.ingest}
         kicked = {s for s in put_off if s in ingest or names.matches(pattern, s)}
-        process = playout_process(pattern)
+        process = playout_process_name(pattern)
         restarts = process in observed.processes and differs(process, jobs)
         if restarts and pattern in observed.publishers:
             kicked.add(pattern)
@@ -88,7 +88,7 @@ def lost(observed: Observed, streams: Collection[str], jobs: Jobs) -> Touched:
             if transcode.to in observed.publishers
         }
         if made <= found:
-            return with_targets(observed, found)
+            return with_consumers(observed, found)
         found |= made
 
 
@@ -144,15 +144,15 @@ def _differing_source(before: SourceSpec | None, after: SourceSpec | None) -> tu
 def target_changes(old: Desired, new: Desired, observed: Observed, jobs: Jobs) -> list[Change]:
     """Return the changes of targets, each with the processes that it ends."""
     ended: dict[str, frozenset[str]] = {}
-    for process in live_targets(observed):
+    for process in live_consumers(observed):
         job = jobs[0].get(process)
         if isinstance(job, TargetJob) and differs(process, jobs):
             ended[job.target] = ended.get(job.target, frozenset()) | {process}
     found = []
     for name, before, after in pairs(old.targets, new.targets):
-        touched = Touched(targets=ended.get(name, frozenset()))
+        touched = Touched(processes=ended.get(name, frozenset()))
         change = change_of("target", name, before, after, touched)
-        if change.action == "update" and touched.targets:
+        if change.action == "update" and touched.processes:
             change = replace(change, action="restart")
         found.append(change)
     return found
@@ -162,8 +162,8 @@ def transcode_changes(old: Desired, new: Desired, observed: Observed, jobs: Jobs
     """Return the changes of transcodes: those of one stream share a process and restart with it."""
     found = []
     for name, before, after in pairs(old.transcodes, new.transcodes):
-        shared = {transcode_process(each) for each in (before, after) if each is not None}
-        ended = {each for each in shared & live_targets(observed) if differs(each, jobs)}
+        shared = {transcode_process_name(each) for each in (before, after) if each is not None}
+        ended = {each for each in shared & live_consumers(observed) if differs(each, jobs)}
         made = frozenset(
             transcode.to
             for process in ended
@@ -172,7 +172,7 @@ def transcode_changes(old: Desired, new: Desired, observed: Observed, jobs: Jobs
             if transcode.to in observed.publishers
         )
         touched = lost(observed, made, jobs)
-        touched = replace(touched, targets=touched.targets | ended)
+        touched = replace(touched, processes=touched.processes | ended)
         change = change_of("transcode", name, before, after, touched)
         if change.action == "update" and ended:
             change = replace(change, action="restart")

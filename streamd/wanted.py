@@ -22,12 +22,12 @@ from streamd.jobs import (
 )
 from streamd.observed import JobHistory, Observed, Publisher
 from streamd.process_names import (
-    archive_process,
-    playout_process,
-    record_process,
-    server_process,
-    target_process,
-    transcode_process,
+    archive_process_name,
+    playout_process_name,
+    record_process_name,
+    server_process_name,
+    target_process_name,
+    transcode_process_name,
 )
 from streamd.stream_index import StreamIndex
 
@@ -113,7 +113,7 @@ def _own_jobs(
 ) -> Iterator[Job]:
     """Yield the jobs that need nobody who publishes."""
     for name, server in desired.servers.items():
-        yield ServerJob(server_process(name), server)
+        yield ServerJob(server_process_name(name), server)
     for source in desired.sources.values():
         if _is_wanted(source, observed, index, clock):
             yield _playout_job(desired, source)
@@ -152,7 +152,9 @@ def is_on_call(desired: Desired, jobs: Mapping[str, Job], clock: datetime) -> bo
         clock: the time of day (aware).
     """
     return any(
-        source.on_demand and _is_due(source, clock) and playout_process(source.stream) not in jobs
+        source.on_demand
+        and _is_due(source, clock)
+        and playout_process_name(source.stream) not in jobs
         for source in desired.sources.values()
     )
 
@@ -175,7 +177,7 @@ def _is_wanted(source: SourceSpec, observed: Observed, index: PlanIndex, clock: 
 
 def _playout_job(desired: Desired, source: SourceSpec) -> PlayoutJob:
     return PlayoutJob(
-        process=playout_process(source.stream),
+        process=playout_process_name(source.stream),
         stream=source.stream,
         publish_url=f"{desired.servers[source.server].loopback_rtmp}/{source.stream}",
         inputs=source.inputs,
@@ -191,7 +193,7 @@ def _transcode_job(
     input_url: InputUrl,
 ) -> TranscodeJob:
     return TranscodeJob(
-        process=transcode_process(transcodes[0]),
+        process=transcode_process_name(transcodes[0]),
         stream=publisher.stream,
         input_url=input_url(publisher.server, publisher.published_as),
         publish_url=desired.servers[publisher.server].loopback_rtmp,
@@ -207,7 +209,7 @@ def _record_job(
     desired: Desired, rule: RecordingSpec, publisher: Publisher, input_url: InputUrl
 ) -> RecordJob:
     return RecordJob(
-        process=record_process(rule.name, publisher.stream),
+        process=record_process_name(rule.name, publisher.stream),
         rule=rule.name,
         stream=publisher.stream,
         input_url=input_url(publisher.server, publisher.published_as),
@@ -228,7 +230,7 @@ def archive_jobs(desired: Desired) -> dict[str, ArchiveJob]:
 def _archive_job(desired: Desired, rule: RecordingSpec) -> ArchiveJob:
     # What the archive is not told does not restart it: the streams that are recorded.
     return ArchiveJob(
-        process=archive_process(rule),
+        process=archive_process_name(rule),
         recording=replace(rule, streams=()),
         storage=desired.storages[rule.storage] if rule.storage is not None else None,
         ffmpeg=desired.ffmpeg,
@@ -246,7 +248,7 @@ def _target_job(
     app, name = names.split(publisher.stream)
     url = target.urls[1 if backup else 0]
     return TargetJob(
-        process=target_process(target, publisher.stream, backup=backup),
+        process=target_process_name(target, publisher.stream, backup=backup),
         target=target.name,
         stream=publisher.stream,
         input_url=input_url(publisher.server, publisher.published_as),

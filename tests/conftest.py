@@ -48,10 +48,11 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     lost = len(LOST)
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     reports = runtestprotocol(item, log=False, nextitem=nextitem)
-    failed = next((report for report in reports if report.failed), None)
     real = _WITH_REAL_PROGRAMS & set(item.path.parts)
-    if failed and (any(LOST[lost:]) or ("CI" in os.environ and real)):
-        first = failed.longreprtext
+    if any(report.failed for report in reports) and (
+        any(LOST[lost:]) or ("CI" in os.environ and real)
+    ):
+        first = "\n".join(map(_told_by, reports))
         item._initrequest()  # type: ignore[attr-defined] # as runners of flaky tests do
         reports = runtestprotocol(item, log=False, nextitem=nextitem)
         for report in reports:
@@ -60,6 +61,10 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
         item.ihook.pytest_runtest_logreport(report=report)
     item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
     return True
+
+
+def _told_by(report: pytest.TestReport) -> str:
+    return "\n".join((report.longreprtext, *(text for _, text in report.sections)))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from streamd.auth.decide import Allowed
 from streamd.auth.gate import Gate
 from streamd.callbacks.asker import Asker, Newcomer
-from streamd.callbacks.events import Action, Event, client_fields
+from streamd.callbacks.events import Action, client_fields
 from streamd.callbacks.post import Poster
 from streamd.callbacks.present import present, shown_name
 from streamd.callbacks.sender import Sender
@@ -74,10 +74,6 @@ class Callbacks:
     def wake(self) -> None:
         """Look soon whether there is something to tell."""
         self._teller.wake()
-
-    def tell(self, event: Event) -> None:
-        """Tell of what happened, whoever asked for it."""
-        self._teller.tell(event)
 
     def facts(self) -> Mapping[str, CallbackFacts]:
         """Return what is known of each callback."""

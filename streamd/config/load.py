@@ -104,7 +104,6 @@ def _load(
         config, sound = _validate(data, source, reading)
         if sound is not None:
             files |= own_files(sound)
-        if sound is not None:
             problems += check(sound, source, machine=machine, now=now)
             problems += check_storages(sound, source)
             if machine is not None:
@@ -120,7 +119,7 @@ def _load(
         source=source.released(),
         files=files,
         directories=directories,
-        secrets=frozenset(reading.references.values) | frozenset(secrets_of(config)),
+        secrets=frozenset(reading.references.values) | frozenset(secrets_of_config(config)),
         hash=_hash(data),
         warnings=tuple(sorted(set(problems))),
         data={name: found for name, found in data.items() if name != "include"},
@@ -229,7 +228,7 @@ def _without(data: Mapping[str, Any], paths: set[DataPath]) -> dict[str, Any]:
 _HOLDERS = (SecretStr, BaseModel, dict, tuple)
 
 
-def secrets_of(value: object) -> Iterator[str]:
+def secrets_of_config(value: object) -> Iterator[str]:
     """Yield every secret value that a configuration (or a part of one) holds."""
     parts: Iterable[object] = ()
     if isinstance(value, SecretStr):
@@ -242,7 +241,7 @@ def secrets_of(value: object) -> Iterator[str]:
         parts = value
     for part in parts:
         if isinstance(part, _HOLDERS):
-            yield from secrets_of(part)
+            yield from secrets_of_config(part)
 
 
 def _hash(data: Mapping[str, Any]) -> str:

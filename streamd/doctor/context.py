@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from streamd.config.load import Loaded, load, secrets_of
+from streamd.config.load import Loaded, load, secrets_of_config
 from streamd.configuration import last_good
 from streamd.control_api import ask
 from streamd.desire import Machine, desire
@@ -107,7 +107,7 @@ def _desired(
         config = last_good(kept)
     except ConfigError:
         return None, frozenset()
-    return desire(config, machine), frozenset(secrets_of(config))
+    return desire(config, machine), frozenset(secrets_of_config(config))
 
 
 async def _ffmpeg(path: Path | None) -> FFmpegBinary | FFmpegError:

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 _SEPARATOR = re.compile(r"&|\?(?=secret=)")
 
 
-def secrets_of(query: str) -> tuple[str, ...]:
+def secrets_of_query(query: str) -> tuple[str, ...]:
     """Return every value of `secret` in a query, with or without its `?`, percent-decoded.
 
     A plus sign stays one: publishers paste their keys as they are, and no form makes them.

@@ -4,7 +4,7 @@ from typing import Literal
 from urllib.parse import unquote
 
 from streamd.engines.base import HookAnswer, HookRequest
-from streamd.engines.hook_fields import secrets_of
+from streamd.engines.hook_fields import secrets_of_query
 
 _ACTIONS: dict[str, Literal["publish", "unpublish"]] = {
     "publish": "publish",
@@ -39,7 +39,7 @@ def parse_nginx_rtmp_hook(body: bytes) -> HookRequest:
         action=action,
         app=own["app"],
         stream=own["name"],
-        secrets=secrets_of(body.decode("ascii")) + secrets_of(of_app),
+        secrets=secrets_of_query(body.decode("ascii")) + secrets_of_query(of_app),
         client_id=own["clientid"],
         address=own["addr"],
         param="&".join(filter(None, (_arguments(body.decode("ascii")), of_app))),

@@ -4,7 +4,7 @@ import json
 from typing import Any, Literal
 
 from streamd.engines.base import HookAnswer, HookRequest
-from streamd.engines.hook_fields import secrets_of
+from streamd.engines.hook_fields import secrets_of_query
 
 _ACTIONS: dict[str, Literal["publish", "unpublish"]] = {
     "on_publish": "publish",
@@ -32,7 +32,7 @@ def parse_srs_hook(body: bytes) -> HookRequest:
         action=action,
         app=_text(hook, "app"),
         stream=stream,
-        secrets=secrets_of(param),
+        secrets=secrets_of_query(param),
         client_id=_text(hook, "client_id"),
         address=_text(hook, "ip").removeprefix("::ffff:"),
         protocol=_protocol(_text(hook, "tcUrl"), param),

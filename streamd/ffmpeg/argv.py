@@ -54,7 +54,6 @@ class FFmpegBinary:
         hides_input_key: its concat lists take options, so that an address with a secret can be
             read from one without starting slowly.
         ca_file: certificates that it trusts for RTMPS; None when the machine has none.
-        encoders: of video and audio that were compiled in, as `libx264`.
     """
 
     path: str
@@ -63,7 +62,6 @@ class FFmpegBinary:
     hides_output_key: bool
     hides_input_key: bool
     ca_file: str | None
-    encoders: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +127,7 @@ def target_process(
         log_path=log_path,
         publisher=job.publisher,
         secret_inputs=secret_inputs((source, destination)),
-        redact=secrets_of(job),
+        redact=secrets_of_job(job),
     )
 
 
@@ -261,7 +259,7 @@ def _concat_quoted(value: str) -> str:
     return "'" + _printable(value).replace("'", "'\\''") + "'"
 
 
-def secrets_of(job: TargetJob) -> tuple[str, ...]:
+def secrets_of_job(job: TargetJob) -> tuple[str, ...]:
     """Return every text of a job that must be masked where it is shown, longest first.
 
     Raises:

@@ -10,11 +10,7 @@ from streamd.errors import FFmpegError
 from streamd.ffmpeg.argv import FFmpegBinary
 from streamd.supervision.session import end_session
 
-__all__ = ["FFmpegBinary", "encoders", "inspect", "run"]
-
 _TIMEOUT_S = 15.0
-
-_ENCODER = re.compile(r"^ [VA][A-Z.]{5} (\S+)", re.MULTILINE)
 
 # Where distributions keep the certificates that they trust, by age of the custom.
 _CA_FILES = (
@@ -37,7 +33,6 @@ async def inspect(path: Path) -> FFmpegBinary:
             protocols = questions.create_task(_output_protocols(path))
             hides_output_key = questions.create_task(_hides_output_key(path))
             hides_input_key = questions.create_task(_hides_input_key(path))
-            can_encode = questions.create_task(encoders(str(path)))
     except ExceptionGroup as failures:
         raise failures.exceptions[0] from None
     return FFmpegBinary(
@@ -47,23 +42,7 @@ async def inspect(path: Path) -> FFmpegBinary:
         hides_output_key=hides_output_key.result(),
         hides_input_key=hides_input_key.result(),
         ca_file=_ca_file(),
-        encoders=can_encode.result(),
     )
-
-
-async def encoders(ffmpeg: str) -> frozenset[str]:
-    """Return the names of the video and audio encoders that were compiled in, as `h264_nvenc`.
-
-    Whether this machine has what an encoder needs is another question.
-
-    Args:
-        ffmpeg: path of the binary.
-
-    Raises:
-        FFmpegError: it cannot be run.
-    """
-    _, text = await run(Path(ffmpeg), ("-loglevel", "error", "-encoders"))
-    return frozenset(match[1] for match in _ENCODER.finditer(text.partition("------")[2]))
 
 
 async def _version(path: Path) -> str:

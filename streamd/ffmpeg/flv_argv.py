@@ -81,7 +81,7 @@ def file_argv(
     video, audio = _video(facts, handling, sent, picture), _audio(facts, handling, sent)
     return (
         *(ffmpeg, *QUIET, *_mapped(facts, (video, audio))),
-        *_end(facts, video, audio),
+        *_end(video, audio),
         *("-max_interleave_delta", _INTERLEAVE_US),
         *(*FLV, "pipe:1"),
     )
@@ -201,7 +201,7 @@ def _mapped(facts: MediaFacts, tracks: tuple[_Track | None, ...]) -> tuple[str, 
     return (*file_input(facts), *(text for track in present for text in track.source), *outputs)
 
 
-def _end(facts: MediaFacts, video: _Track | None, audio: _Track | None) -> tuple[str, ...]:
+def _end(video: _Track | None, audio: _Track | None) -> tuple[str, ...]:
     """Return where the output ends, when that is not where the file does."""
     tracks = [track for track in (video, audio) if track is not None]
     if all(track.endless for track in tracks):

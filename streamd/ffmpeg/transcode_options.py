@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Iterable
 
-from streamd.desired import AudioSpec, OverlaySpec, TranscodeSpec, VideoSpec
+from streamd.desired import AudioSpec, OverlaySpec, VideoSpec
 from streamd.ffmpeg.fitting import rate
 
 VAAPI_DEVICE = "/dev/dri/renderD128"
@@ -40,26 +40,6 @@ _SPECIAL = re.compile(r"[^A-Za-z0-9/._-]")
 def encoder_of(codec: str) -> str | None:
     """Return the name of FFmpeg's encoder for a codec of the file; None for copy and none."""
     return None if codec in _NOT_ENCODED else _ENCODERS.get(codec, codec)
-
-
-def missing_encoders(
-    transcodes: Iterable[TranscodeSpec], encoders: frozenset[str]
-) -> dict[str, tuple[str, ...]]:
-    """Return the encoders that each transcode needs and an FFmpeg lacks, by the transcode's name.
-
-    Args:
-        transcodes: all of them; those that lack nothing are not in the result.
-        encoders: names of what the FFmpeg has, as `ffmpeg -encoders` lists them.
-    """
-    needed = {
-        each.name: (encoder_of(each.video.codec), encoder_of(each.audio.codec))
-        for each in transcodes
-    }
-    lacking = {
-        name: tuple(encoder for encoder in both if encoder is not None and encoder not in encoders)
-        for name, both in needed.items()
-    }
-    return {name: missing for name, missing in lacking.items() if missing}
 
 
 def device_arguments(codecs: Iterable[str]) -> tuple[str, ...]:

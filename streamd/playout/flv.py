@@ -103,32 +103,3 @@ def tag_at(data: bytes | bytearray, at: int) -> Tag | None:
     if len(body) < size:
         return None
     return Tag(header[0], header[7] << 24 | int.from_bytes(header[4:7]), body)
-
-
-def write_header(*, audio: bool = True, video: bool = True) -> bytes:
-    """Return what stands before the first tag of a file."""
-    flags = (4 if audio else 0) | (1 if video else 0)
-    return _SIGNATURE + bytes((flags,)) + _HEADER_SIZE.to_bytes(4) + bytes(_SIZE_SIZE)
-
-
-def write_tag(tag: Tag) -> bytes:
-    """Return a tag as it stands in a file; of its time the low 32 bits.
-
-    Raises:
-        FlvError: its body is longer than `LONGEST_BODY`.
-    """
-    size = len(tag.body)
-    if size > LONGEST_BODY:
-        raise FlvError(f"a tag of {size} bytes is longer than {LONGEST_BODY}")
-    timestamp = (tag.timestamp_ms % _ALL_TIME).to_bytes(4)
-    return b"".join(
-        (
-            bytes((tag.kind,)),
-            size.to_bytes(3),
-            timestamp[1:],
-            timestamp[:1],
-            b"\0\0\0",
-            tag.body,
-            (_TAG_HEADER_SIZE + size).to_bytes(4),
-        )
-    )

@@ -8,7 +8,7 @@ from streamd import names
 from streamd.archive_report import Active, ActiveState, trouble_of
 from streamd.desired import Desired, RecordingSpec
 from streamd.observed import JobHistory
-from streamd.process_names import archive_process, record_process, rule_of_archive
+from streamd.process_names import archive_process_name, record_process_name, rule_of_archive
 from streamd.status.snapshot import Snapshot
 from streamd.status.targets import redact_text
 from streamd.wanted import PlanIndex
@@ -98,8 +98,8 @@ def _active(snapshot: Snapshot, rule: str) -> dict[str, list[Active]]:
 def _of_stream(
     snapshot: Snapshot, rule: RecordingSpec, stream: str, active: list[Active], is_live: bool
 ) -> RecordingStatus:
-    process = snapshot.observed.processes.get(record_process(rule.name, stream))
-    history = snapshot.observed.histories.get(record_process(rule.name, stream), JobHistory())
+    process = snapshot.observed.processes.get(record_process_name(rule.name, stream))
+    history = snapshot.observed.histories.get(record_process_name(rule.name, stream), JobHistory())
     first = active[0] if active else None
     runs = process is not None and process.state == "running"
     trouble = _trouble(snapshot, rule)
@@ -160,7 +160,7 @@ def _is_paused(snapshot: Snapshot, rule: str) -> bool:
 
 def _trouble(snapshot: Snapshot, rule: RecordingSpec) -> str | None:
     """Return what is wrong with the archive of a rule."""
-    archive = archive_process(rule)
+    archive = archive_process_name(rule)
     process = snapshot.observed.processes.get(archive)
     history = snapshot.observed.histories.get(archive, JobHistory())
     facts = snapshot.archives.get(rule.name)

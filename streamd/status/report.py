@@ -7,7 +7,7 @@ from typing import Literal
 
 from streamd.errors import Problem
 from streamd.observed import JobHistory
-from streamd.process_names import BACKUP_SUFFIX, server_process
+from streamd.process_names import entry_process_names, server_process_name
 from streamd.status.callbacks import CallbackStatus, callback_statuses
 from streamd.status.certificates import (
     CertificateStatus,
@@ -197,7 +197,7 @@ def remember(snapshot: Snapshot) -> Memory:
         sent={
             process: sent
             for name in status.targets
-            for process in (f"target.{name}", f"target.{name}{BACKUP_SUFFIX}")
+            for process in entry_process_names(name)
             if any(sent := sent_bytes(snapshot, process))
         },
     )
@@ -221,8 +221,8 @@ def _server_statuses(snapshot: Snapshot) -> dict[str, ServerStatus]:
 
 
 def _server_status(snapshot: Snapshot, name: str, engine: str) -> ServerStatus:
-    process = snapshot.observed.processes.get(server_process(name))
-    history = snapshot.observed.histories.get(server_process(name), JobHistory())
+    process = snapshot.observed.processes.get(server_process_name(name))
+    history = snapshot.observed.histories.get(server_process_name(name), JobHistory())
     facts = snapshot.servers.get(name)
     state = _server_state(snapshot, name, history)
     closed = [port for port, accepts in (facts.ports if facts else {}).items() if not accepts]
@@ -249,7 +249,7 @@ def _server_status(snapshot: Snapshot, name: str, engine: str) -> ServerStatus:
 
 
 def _server_state(snapshot: Snapshot, name: str, history: JobHistory) -> ServerState:
-    process = snapshot.observed.processes.get(server_process(name))
+    process = snapshot.observed.processes.get(server_process_name(name))
     if process is None or process.state == "exited":
         if history.blocked:
             return "blocked"

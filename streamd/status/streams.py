@@ -10,7 +10,7 @@ from streamd.engines.base import LiveStream
 from streamd.ffmpeg.track import Playing
 from streamd.observed import JobHistory, Publisher
 from streamd.playout.spec import PlayoutInput, PullInput, SlateInput, kind_of
-from streamd.process_names import playout_process
+from streamd.process_names import playout_process_name
 from streamd.redact import redact_url
 from streamd.status.snapshot import Refusal, Snapshot
 from streamd.status.targets import redact_text
@@ -162,7 +162,7 @@ def _state_of_absent(snapshot: Snapshot, stream: str) -> StreamState:
         return "idle"
     if spec.window is not None and not spec.window.is_open(snapshot.now):
         return "scheduled"
-    process = snapshot.observed.processes.get(playout_process(stream))
+    process = snapshot.observed.processes.get(playout_process_name(stream))
     ended = process is not None and process.state == "exited" and process.exit_status == 0
     return "finished" if ended else "idle"
 
@@ -171,7 +171,7 @@ def _source(snapshot: Snapshot, stream: str) -> SourceStatus | None:
     spec = snapshot.desired.sources.get(stream) if snapshot.desired else None
     if spec is None:
         return None
-    name = playout_process(stream)
+    name = playout_process_name(stream)
     process = snapshot.observed.processes.get(name)
     history = snapshot.observed.histories.get(name, JobHistory())
     track = snapshot.tracks.get(process.pid) if process and process.pid else None

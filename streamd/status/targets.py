@@ -11,7 +11,7 @@ from streamd import names
 from streamd.desired import TargetSpec
 from streamd.ffmpeg.track import Track
 from streamd.observed import JobHistory, ObservedProcess
-from streamd.process_names import target_process
+from streamd.process_names import target_process_name
 from streamd.redact import Redactor, redact_url
 from streamd.status.snapshot import Snapshot
 from streamd.stream_index import StreamIndex
@@ -162,7 +162,7 @@ def _status(snapshot: Snapshot, target: TargetSpec, key: str, stream: str | None
 
 
 def _processes(target: TargetSpec, stream: str) -> list[str]:
-    return [target_process(target, stream, backup=n > 0) for n in range(len(target.urls))]
+    return [target_process_name(target, stream, backup=n > 0) for n in range(len(target.urls))]
 
 
 def _runs(snapshot: Snapshot, target: TargetSpec, stream: str | None) -> list[_Run]:

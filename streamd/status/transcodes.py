@@ -5,7 +5,7 @@ from datetime import datetime
 
 from streamd.desired import TranscodeSpec
 from streamd.observed import JobHistory
-from streamd.process_names import transcode_process
+from streamd.process_names import transcode_process_name
 from streamd.status.snapshot import Snapshot
 from streamd.status.targets import TargetState, job_state, redact_text
 
@@ -44,7 +44,7 @@ def transcode_statuses(snapshot: Snapshot) -> dict[str, TranscodeStatus]:
 
 
 def _status(snapshot: Snapshot, transcode: TranscodeSpec) -> TranscodeStatus:
-    name = transcode_process(transcode)
+    name = transcode_process_name(transcode)
     process = snapshot.observed.processes.get(name)
     history = snapshot.observed.histories.get(name, JobHistory())
     track = snapshot.tracks.get(process.pid) if process and process.pid else None

@@ -77,6 +77,9 @@ def test_killing_supervisord_leaves_no_orphan_and_everything_comes_back(
         assert supervisord is not None
         os.kill(supervisord, signal.SIGKILL)
         wait_until_sync(lambda: not before & set(daemon.processes()), what="its children to end")
+        # What the status says may be older than their end.
+        ended = {0, *before}
+        wait_until_sync(lambda: daemon.pids().get("servers.main", 0) not in ended, timeout=60)
         wait_until_sync(
             lambda: daemon.status()["servers"]["main"]["state"] == "running", timeout=60
         )

@@ -31,7 +31,6 @@ COPIED = {
     *("covered.mp4", "baseline.mp4"),
 }
 VIDEO_COPIED = {"ac3.mkv", "pcm.mov"}
-SOUND_ALONE = {name for name in NAMES if name.startswith(("sound.", "cover."))}
 
 LIKE = MediaFacts(
     "/first.mp4",

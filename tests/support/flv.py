@@ -1,4 +1,4 @@
-"""What a program writes as FLV, as a viewer of it would find it."""
+"""FLV: written for programs to read, and what they write, as a viewer of it would find it."""
 
 import json
 import subprocess
@@ -12,6 +12,20 @@ from streamd.playout.tags import AUDIO, VIDEO, Tag
 from tests.support.media import ffmpeg_path
 
 _TIMEOUT_S = 60
+
+
+def write_header(*, audio: bool = True, video: bool = True) -> bytes:
+    """Return what stands before the first tag of a file."""
+    flags = (4 if audio else 0) | (1 if video else 0)
+    return b"FLV\x01" + bytes((flags,)) + (9).to_bytes(4) + bytes(4)
+
+
+def write_tag(tag: Tag) -> bytes:
+    """Return a tag as it stands in a file; of its time the low 32 bits."""
+    timestamp = (tag.timestamp_ms % (1 << 32)).to_bytes(4)
+    size = len(tag.body)
+    head = bytes((tag.kind,)) + size.to_bytes(3) + timestamp[1:] + timestamp[:1] + bytes(3)
+    return head + tag.body + (len(head) + size).to_bytes(4)
 
 
 @dataclass(frozen=True)

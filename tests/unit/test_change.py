@@ -2,7 +2,7 @@
 
 import pytest
 
-from streamd.change import Change, Touched, differing, named, pairs, with_targets
+from streamd.change import Change, Touched, differing, named, pairs, with_consumers
 from streamd.changes import with_notes
 from streamd.desired import SourceSpec
 from streamd.observed import Observed, ObservedProcess, Publisher
@@ -15,7 +15,12 @@ from streamd.playout.spec import SlateInput
         (Touched(), ""),
         (Touched(frozenset({"live/a"})), "1 live publisher"),
         (Touched(frozenset({"live/a", "live/b"}), 1), "2 live publishers, 1 live viewer"),
-        (Touched(viewers=3, targets=frozenset({"t"})), "3 live viewers, 1 live target"),
+        (
+            Touched(
+                viewers=3, processes=frozenset({"target.a", "record.x@live/a", "transcode.live/a"})
+            ),
+            "3 live viewers, 1 live target, 1 live transcode, 1 live recording",
+        ),
     ],
 )
 def test_what_is_touched_is_counted(touched: Touched, words: str) -> None:
@@ -77,7 +82,7 @@ def test_the_targets_of_a_publisher_go_with_it_and_no_others() -> None:
         )
     }
     present = {"live/a": Publisher("main", "live/a", "live/a", "c1")}
-    touched = with_targets(Observed(processes, present), frozenset({"live/a"}))
+    touched = with_consumers(Observed(processes, present), frozenset({"live/a"}))
     assert touched == Touched(
-        frozenset({"live/a"}), targets=frozenset({"target.a", "transcode.live/a"})
+        frozenset({"live/a"}), processes=frozenset({"target.a", "transcode.live/a"})
     )

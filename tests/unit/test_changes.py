@@ -79,7 +79,7 @@ def test_an_edited_live_target_restarts_and_its_key_is_not_shown() -> None:
     found = changed(desired(targets=edited))
     assert found == (
         Change(
-            "target", "t1", "restart", ("url or key",), Touched(targets=frozenset({"target.t1"}))
+            "target", "t1", "restart", ("url or key",), Touched(processes=frozenset({"target.t1"}))
         ),
     )
     assert str(found[0]) == "! target t1: restart (url or key); 1 live target"
@@ -94,7 +94,7 @@ def test_an_edited_target_that_is_not_live_is_updated() -> None:
 
 def test_a_removed_key_puts_its_publishers_off_and_an_added_one_nobody() -> None:
     removed = changed(desired(keys={}))
-    assert removed == (Change("key", "studio", "remove", (), Touched(LIVE, targets=ALL)),)
+    assert removed == (Change("key", "studio", "remove", (), Touched(LIVE, processes=ALL)),)
     added = changed(desired(keys={"studio": STUDIO, "new": KeySpec("new", "b" * 64)}))
     assert added == (Change("key", "new", "create", (), Touched()),)
 
@@ -108,7 +108,7 @@ def test_a_server_says_whether_it_restarts_and_whom_it_drops() -> None:
 
 def test_another_ffmpeg_restarts_every_live_target() -> None:
     assert changed(desired(ffmpeg="/other")) == (
-        Change("daemon", "ffmpeg", "restart", ("ffmpeg",), Touched(targets=ALL)),
+        Change("daemon", "ffmpeg", "restart", ("ffmpeg",), Touched(processes=ALL)),
     )
 
 

@@ -11,6 +11,7 @@ import pytest
 from streamd.cli import build_parser, main
 from streamd.commands import CHANGES
 from streamd.config.load import load
+from streamd.config.models import Config
 from streamd.private_file import write_private
 from streamd.version import __version__
 
@@ -214,6 +215,13 @@ def test_a_new_key_is_made_with_and_without_a_file(cli: Cli) -> None:
     status, out, _ = cli("keygen")
     assert status == 0
     assert '"livestream": {keys: [' in out
+
+
+def test_the_schema_is_printed_for_editors(cli: Cli) -> None:
+    cli.config.unlink()
+    status, out, _ = cli("schema")
+    assert status == 0
+    assert set(json.loads(out)["properties"]) == set(Config.model_fields)
 
 
 def test_the_version_is_printed(cli: Cli) -> None:

@@ -18,7 +18,7 @@ from streamd.control_api import ControlServer, ask, changes_json
 from streamd.errors import ConfigError, ControlError, PlanRefusedError, Problem, StreamdError
 
 CHANGE = Change(
-    "target", "out", "restart", ("url or key",), Touched(targets=frozenset({"target.out"}))
+    "target", "out", "restart", ("url or key",), Touched(processes=frozenset({"target.out"}))
 )
 PROBLEMS = (Problem("config.yaml", 3, 5, "targets.out", "no url"), Problem("b.yaml", 0, 0, "", "x"))
 

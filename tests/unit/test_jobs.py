@@ -1,14 +1,7 @@
 """What the names of processes say of their kind."""
 
-from streamd.jobs import (
-    PlayoutJob,
-    ServerJob,
-    TargetJob,
-    TranscodeJob,
-    fed_by,
-    reports_progress,
-    server_of,
-)
+from streamd.jobs import PlayoutJob, ServerJob, TargetJob, TranscodeJob, fed_by
+from streamd.process_names import reports_progress, server_of
 from tests.support.snapshots import SERVER
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from streamd import machine
-from streamd.machine import ffprobe_of, find_machine, find_rtmp_module
+from streamd.machine import find_ffprobe, find_machine, find_rtmp_module
 
 
 @pytest.fixture
@@ -76,12 +76,12 @@ def test_what_cannot_be_executed_does_not_count(tmp_path: Path) -> None:
 def test_ffprobe_is_the_one_beside_ffmpeg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own, other = _program(tmp_path / "own/ffprobe"), _program(tmp_path / "path/ffprobe")
     monkeypatch.setenv("PATH", str(tmp_path / "path"))
-    assert ffprobe_of(tmp_path / "own/ffmpeg") == own
-    assert ffprobe_of(tmp_path / "elsewhere/ffmpeg") == other
+    assert find_ffprobe(tmp_path / "own/ffmpeg") == own
+    assert find_ffprobe(tmp_path / "elsewhere/ffmpeg") == other
 
 
 def test_an_ffmpeg_without_ffprobe_has_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert ffprobe_of(tmp_path / "ffmpeg") is None
+    assert find_ffprobe(tmp_path / "ffmpeg") is None

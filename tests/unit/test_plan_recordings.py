@@ -12,7 +12,7 @@ from streamd.names import matches
 from streamd.observed import Observed, Publisher
 from streamd.plan import Kick, Stop
 from streamd.playout.spec import PullInput
-from streamd.process_names import archive_process
+from streamd.process_names import archive_process_name
 from streamd.wanted import PlanIndex, wanted_jobs
 from tests.unit.planning import (
     CLOCK,
@@ -29,7 +29,7 @@ from tests.unit.planning import (
 )
 
 RULE = RecordingSpec("archive", ("*/*",), "/srv/rec/{app}", "{time}-{uuid}")
-ARCHIVE = archive_process(RULE)
+ARCHIVE = archive_process_name(RULE)
 BY_STUDIO = Publisher("main", "live/a", "live/a", "studio")
 OPEN = StreamRule("*/*", None)
 
@@ -61,7 +61,7 @@ def test_each_rule_has_an_archive_and_records_what_matches_and_is_no_ingest(
         and not index.is_ingest(stream)
     }
     running = {name for name in end.processes if name.startswith(("record.", "archive."))}
-    assert running == expected | set(map(archive_process, desired.recordings.values()))
+    assert running == expected | set(map(archive_process_name, desired.recordings.values()))
 
 
 @given(desireds(), machines, recordings)
@@ -155,7 +155,7 @@ def test_an_edit_restarts_only_what_has_to_know_of_it() -> None:
     assert edited(streams=("live/*",)) == set()
     assert edited(streams=("rooms/*",)) == {"record.archive@live/a"}
     assert edited(directory="/srv/rec/{app}/{date}") == {ARCHIVE}  # the same spool
-    moved = archive_process(replace(RULE, directory="/mnt"))
+    moved = archive_process_name(replace(RULE, directory="/mnt"))
     assert edited(directory="/mnt") == {ARCHIVE, moved, "record.archive@live/a"}
     key = {"cloud": replace(cloud["cloud"], options=(("access_key_id", "two"),))}
     assert restarted(before, replace(before, storages=key), observed) == {ARCHIVE}

@@ -11,7 +11,7 @@ import pytest
 from streamd import apply, demand, listings, observe, operations, reconcile, stalls, wanted
 from streamd.desired import SourceSpec, StreamRule
 from streamd.playout.spec import PullInput
-from streamd.process_names import archive_process
+from streamd.process_names import archive_process_name
 from streamd.wanted import archive_jobs
 from tests.support.core import OUT, Core, ShiftedTime, core_in, desired, running
 from tests.support.snapshots import SERVER
@@ -452,7 +452,7 @@ async def test_an_archive_whose_rule_is_gone_stays_for_its_work_unless_all_is_to
     core: Core,
 ) -> None:
     wanted = {"archive": RULE}
-    archive = archive_process(RULE)
+    archive = archive_process_name(RULE)
     jobs = archive_jobs(desired(recordings=wanted))
     await live(core, recordings=wanted)
     await core.until_runs(archive)

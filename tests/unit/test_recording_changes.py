@@ -11,7 +11,7 @@ from streamd.desired import Desired, StorageSpec
 from streamd.errors import PlanRefusedError
 from streamd.guard import guard
 from streamd.observed import Observed, ObservedProcess, Publisher
-from streamd.process_names import archive_process
+from streamd.process_names import archive_process_name
 from streamd.recording_changes import archives_touched
 from tests.unit.test_plan_recordings import BY_STUDIO, RULE, desired, live
 
@@ -24,7 +24,7 @@ RECORDER = "record.archive@live/a"
 def running(*names: str) -> Observed:
     processes = {
         name: ObservedProcess(name, "running", 1, "", publisher="studio")
-        for name in ("server.main", archive_process(RULE), *names)
+        for name in ("server.main", archive_process_name(RULE), *names)
     }
     return replace(live(BY_STUDIO), processes=processes)
 
@@ -48,7 +48,7 @@ def test_a_new_rule_touches_nothing() -> None:
 def test_a_removed_rule_ends_its_recordings() -> None:
     (change,) = changed(desired(RULE), desired())
     assert change == Change(
-        "recording", "archive", "remove", (), Touched(targets=frozenset({RECORDER}))
+        "recording", "archive", "remove", (), Touched(processes=frozenset({RECORDER}))
     )
     assert str(change) == "- recording archive: remove; 1 live recording"
 

@@ -79,7 +79,12 @@ def changed(*edits: tuple[str, Any]) -> dict[str, Change]:
 
 
 def told(change: Change) -> tuple[str, tuple[str, ...], set[str], set[str]]:
-    return change.action, change.fields, set(change.touches.publishers), set(change.touches.targets)
+    return (
+        change.action,
+        change.fields,
+        set(change.touches.publishers),
+        set(change.touches.processes),
+    )
 
 
 LOBBY = ({"live/lobby"}, {"target.lobby"})
@@ -203,7 +208,9 @@ def test_a_rung_that_is_added_restarts_the_ladder_too() -> None:
     action, _, streams, processes = told(found["transcode p90"])
     assert (action, streams) == ("create", SHOWN_LADDER)
     assert "transcode.live/shown" in processes
-    assert str(found["transcode p90"]).endswith("; 3 live publishers, 3 live targets")
+    assert str(found["transcode p90"]).endswith(
+        "; 3 live publishers, 1 live target, 2 live transcodes"
+    )
 
 
 def test_a_rung_that_reads_another_stream_restarts_both_ladders() -> None:
@@ -246,7 +253,7 @@ def test_another_ffmpeg_restarts_all_that_streamd_makes_itself() -> None:
     assert set(change.touches.publishers) == {
         "live/shown", "live/lobby", "live/door", "live/plain-360", *SHOWN_LADDER,
     }  # fmt: skip
-    assert set(change.touches.targets) == {
+    assert set(change.touches.processes) == {
         name for name in ON_AIR.pids if name.startswith(("target.", "transcode."))
     }
 
@@ -264,7 +271,7 @@ def test_whatever_an_edit_ends_was_told_before(
     start = converge(old, machine)
     end = converge(new, start)
     found = changes(old, new, start.observed, {}, CLOCK)
-    said = {name for change in found for name in change.touches.targets}
+    said = {name for change in found for name in change.touches.processes}
     servers = {name for name, job in start.jobs.items() if isinstance(job, ServerJob)}
     playouts = {name for name in start.pids if name.startswith("playout.")}
     ended = {name for name, pid in start.pids.items() if end.pids.get(name) != pid}

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamd.engines.hook_fields import secrets_of
+from streamd.engines.hook_fields import secrets_of_query
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ from streamd.engines.hook_fields import secrets_of
     ],
 )
 def test_secrets_are_found(query: str, secrets: tuple[str, ...]) -> None:
-    assert secrets_of(query) == secrets
+    assert secrets_of_query(query) == secrets
 
 
 @given(st.lists(st.text(), min_size=1))
@@ -36,4 +36,4 @@ def test_encoded_secrets_come_back(secrets: list[str]) -> None:
         query = "&".join(f"secret={quote(secret, safe='')}" for secret in secrets)
     except UnicodeEncodeError:  # a lone surrogate cannot be sent
         return
-    assert secrets_of(query) == tuple(secrets)
+    assert secrets_of_query(query) == tuple(secrets)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamd.errors import FFmpegError
-from streamd.ffmpeg.argv import FFmpegBinary, secrets_of, target_process
+from streamd.ffmpeg.argv import FFmpegBinary, secrets_of_job, target_process
 from streamd.ffmpeg.rtmp_address import split_rtmp
 from streamd.jobs import TargetJob
 from streamd.redact import Redactor
@@ -244,7 +244,7 @@ def test_a_key_is_in_no_argument_and_in_no_log(key: str, form: str) -> None:
 
 def test_credentials_and_longer_parameters_are_secrets() -> None:
     job = replace(JOB, output_url="rtmp://user:pa%40ss@h/app/KEY?sign=0123456789&x=1")
-    assert set(secrets_of(job)) == {
+    assert set(secrets_of_job(job)) == {
         *("user:pa%40ss", "pa%40ss", "user:pa@ss", "pa@ss"),
         *("KEY", "KEY?sign=0123456789&x=1", "0123456789"),
     }
@@ -252,7 +252,7 @@ def test_credentials_and_longer_parameters_are_secrets() -> None:
 
 def test_a_key_behind_an_apps_query_is_secret() -> None:
     job = replace(JOB, output_url="rtmp://h/app?auth=token-0123/KEY")
-    assert set(secrets_of(job)) == {"token-0123", "KEY"}
+    assert set(secrets_of_job(job)) == {"token-0123", "KEY"}
 
 
 def test_the_spec_does_not_show_its_secrets() -> None:

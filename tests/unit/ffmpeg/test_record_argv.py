@@ -7,7 +7,8 @@ import pytest
 from streamd.errors import FFmpegError
 from streamd.ffmpeg.argv import FFmpegBinary
 from streamd.ffmpeg.record_argv import STOP_TIMEOUT_S, record_process
-from streamd.jobs import RecordJob, fed_by, job_identity, reports_progress
+from streamd.jobs import RecordJob, fed_by, job_identity
+from streamd.process_names import reports_progress
 from streamd.redact import Redactor
 from streamd.supervision.process import ProcessSpec
 

@@ -5,12 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamd.desired import AudioSpec, OverlaySpec, TranscodeSpec, VideoSpec
+from streamd.desired import AudioSpec, OverlaySpec, VideoSpec
 from streamd.ffmpeg.transcode_options import (
     audio_arguments,
     device_arguments,
     encoder_of,
-    missing_encoders,
     video_arguments,
     video_filters,
 )
@@ -174,19 +173,3 @@ def test_encoders_go_by_ffmpegs_names() -> None:
     assert [encoder_of(codec) for codec in ("h264", "h264_nvenc", "aac", "copy", "none")] == [
         *("libx264", "h264_nvenc", "aac", None, None),
     ]
-
-
-def test_what_an_ffmpeg_lacks_is_told_by_transcode() -> None:
-    def transcode(name: str, video: VideoSpec, audio: AudioSpec) -> TranscodeSpec:
-        return TranscodeSpec(name, "live/a", f"live/{name}", video, audio)
-
-    transcodes = (
-        transcode("a", VIDEO, AudioSpec("aac")),
-        transcode("b", replace(VIDEO, codec="h264_nvenc"), AudioSpec("copy")),
-        transcode("c", VideoSpec("copy"), AudioSpec("none")),
-    )
-    assert missing_encoders(transcodes, frozenset({"libx264", "aac", "h264_nvenc"})) == {}
-    assert missing_encoders(transcodes, frozenset({"h264_vaapi"})) == {
-        "a": ("libx264", "aac"),
-        "b": ("h264_nvenc",),
-    }

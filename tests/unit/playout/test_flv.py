@@ -5,16 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamd.playout.flv import (
-    LONGEST_BODY,
-    FlvError,
-    FlvReader,
-    tag_at,
-    unwrapped,
-    write_header,
-    write_tag,
-)
+from streamd.playout.flv import FlvError, FlvReader, tag_at, unwrapped
 from streamd.playout.tags import AUDIO, DATA, VIDEO, Tag
+from tests.support.flv import write_header, write_tag
 
 tags = st.builds(
     Tag,
@@ -64,13 +57,6 @@ def test_a_file_is_written_as_the_specification_says() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("audio", "video", "flags"), [(True, False, 4), (False, True, 1), (False, False, 0)]
-)
-def test_the_header_says_what_there_is(*, audio: bool, video: bool, flags: int) -> None:
-    assert write_header(audio=audio, video=video)[4] == flags
-
-
 def test_a_longer_header_is_passed_over() -> None:
     header = b"FLV\x01\x05" + (12).to_bytes(4) + bytes(3) + bytes(4)
     assert read(header + write_tag(TAG)) == [TAG]
@@ -94,11 +80,6 @@ def test_a_longer_header_is_passed_over() -> None:
 def test_what_is_no_flv_is_refused(data: bytes, expected: str) -> None:
     with pytest.raises(FlvError, match=expected):
         read(data)
-
-
-def test_a_tag_too_long_to_be_read_is_not_written() -> None:
-    with pytest.raises(FlvError, match="longer than"):
-        write_tag(Tag(VIDEO, 0, bytes(LONGEST_BODY + 1)))
 
 
 def test_times_go_on_past_32_bits() -> None:

@@ -18,9 +18,9 @@ from streamd.playout.chunks import (
     Message,
 )
 from streamd.playout.commands import command_of
-from streamd.playout.flv import write_tag
 from streamd.playout.rtmp import Publish, RtmpError, open_play, open_publish
 from streamd.playout.tags import AUDIO, DATA, VIDEO, Tag
+from tests.support.flv import write_tag
 from tests.support.ports import free_port
 from tests.support.rtmp_server import Peer, scripted_server
 

@@ -3,9 +3,9 @@ import subprocess
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamd.playout.flv import write_header, write_tag
 from streamd.playout.formats import AudioFormat, audio_format
 from streamd.playout.silence import Silence
+from tests.support.flv import write_header, write_tag
 from tests.support.media import ffmpeg_path
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from streamd.archive_report import Active, Finished, Report, StorageReport
 from streamd.desired import RecordingSpec, StorageSpec
 from streamd.observed import JobHistory, ObservedProcess
-from streamd.process_names import archive_process
+from streamd.process_names import archive_process_name
 from streamd.status.metrics import exposition, sample
 from streamd.status.page import content_security_policy, page
 from streamd.status.report import as_json, reasons, remember, status_of
@@ -24,7 +24,7 @@ from tests.support.snapshots import DESIRED, NOW, running, snapshot
 RULE = RecordingSpec("archive", ("*/*",), "/srv/rec", "{uuid}", storage="cloud")
 CLOUD = StorageSpec("cloud", "s3://bucket", (("secret_access_key", "KEY-0123456789"),))
 REPORT = Report("archive", 7, NOW.timestamp(), spool="/srv/rec/.spool/archive")
-ARCHIVE = running(archive_process(RULE), 70)
+ARCHIVE = running(archive_process_name(RULE), 70)
 RECORDER = running("record.archive@live/show", 71)
 GROWING = Active(
     "u-1", "live/show", "/srv/rec/u-1", "recording", NOW.timestamp() - 60, 54.04, 6_000_000
@@ -277,7 +277,7 @@ def test_nothing_secret_is_told() -> None:
 
 
 def test_what_rules_that_are_gone_have_left_to_do_is_told_at_the_end() -> None:
-    name = archive_process(RULE)
+    name = archive_process_name(RULE)
     busy = replace(REPORT, active=(GROWING,))
     full = replace(busy, storage=StorageReport("cloud", "error", last_error="the bucket is full"))
 
