@@ -99,7 +99,7 @@ def plan(arguments: argparse.Namespace, settings: Settings) -> int:
 
 def _offline_plan(path: Path, settings: Settings) -> tuple[list[dict[str, Any]], str]:
     """Compare with what was applied last, when no daemon runs."""
-    from streamd.changes import changes, with_notes  # noqa: PLC0415 - likewise
+    from streamd.changes.compare import changes, with_notes  # noqa: PLC0415 - likewise
     from streamd.configuration import last_good, read  # noqa: PLC0415 - likewise
     from streamd.control_api import changes_json  # noqa: PLC0415 - likewise
     from streamd.desire import desire  # noqa: PLC0415 - likewise
@@ -181,7 +181,7 @@ def recordings(arguments: argparse.Namespace, settings: Settings) -> int:
     from streamd.configuration import last_good, read  # noqa: PLC0415 - likewise
     from streamd.desire import desire  # noqa: PLC0415 - likewise
     from streamd.machine import find_machine  # noqa: PLC0415 - likewise
-    from streamd.recorded import (  # noqa: PLC0415 - likewise
+    from streamd.recordings.listing import (  # noqa: PLC0415 - likewise
         find_recordings,
         recordings_json,
         recordings_text,

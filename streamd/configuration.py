@@ -13,8 +13,9 @@ from pathlib import Path
 
 import structlog
 
-from streamd.change import Change, Preview, live_consumers
-from streamd.changes import changes, with_notes
+from streamd.changes.change import Change, Preview, live_consumers
+from streamd.changes.compare import changes, with_notes
+from streamd.changes.recordings import archives_touched
 from streamd.config.load import Loaded, load, restore, secrets_of_config
 from streamd.config.models import Config
 from streamd.desire import Machine, desire
@@ -27,7 +28,6 @@ from streamd.machine import find_machine
 from streamd.private_file import write_private
 from streamd.process_names import rule_of_archive, server_of, server_process_name
 from streamd.reconcile import Reconciler
-from streamd.recording_changes import archives_touched
 from streamd.servers import Servers
 from streamd.status.snapshot import ConfigState, ConfigStateName
 

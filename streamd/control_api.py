@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from streamd.change import Change, Preview
+from streamd.changes.change import Change, Preview
 from streamd.errors import ConfigError, ControlError, NoDaemonError, Problem, StreamdError
 
 REQUEST_TIMEOUT_S = 120.0

@@ -33,8 +33,8 @@ from streamd.observed import Publisher
 from streamd.process_names import archive_process_name, server_process_name
 from streamd.publishers import Publishers
 from streamd.reconcile import Reconciler
+from streamd.recordings.serving import serve_recordings
 from streamd.servers import Servers
-from streamd.serving import serve_recordings
 from streamd.settings import Settings
 from streamd.state import State
 from streamd.status.gather import gather

@@ -8,7 +8,7 @@ from streamd.archive.storage_address import web_address
 from streamd.config.addresses import join_address
 from streamd.config.recording_models import Recording, Storage, Upload, storage_of
 from streamd.desired import RecordingSpec, ServerSpec, StorageSpec
-from streamd.recording_places import SERVED_UNDER
+from streamd.recordings.places import SERVED_UNDER
 
 
 def recording_spec(

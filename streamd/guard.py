@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from streamd.change import Change
+from streamd.changes.change import Change
 from streamd.errors import PlanRefusedError
 
 SMALLEST_GUARDED = 4

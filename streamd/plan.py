@@ -1,7 +1,7 @@
 """Compare what shall exist with what exists, and say what to do: pure, sorted, printable.
 
 `plan` looks at processes and publishers and is made anew in every pass of the daemon, so that it
-holds after any interruption. `streamd.changes` looks at two configurations, for people.
+holds after any interruption. `streamd.changes.compare` looks at two configurations, for people.
 """
 
 from dataclasses import dataclass, field

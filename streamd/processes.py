@@ -22,7 +22,7 @@ from streamd.jobs import (
     job_identity,
 )
 from streamd.playout.spec import SPEC_FD, PlayoutSpec, PullInput, to_json
-from streamd.recording_places import archive_status_path, served_directory
+from streamd.recordings.places import archive_status_path, served_directory
 from streamd.supervision.process import ProcessSpec
 
 PLAYOUT_MODULE = "streamd.playout"

@@ -18,16 +18,14 @@ from pathlib import Path
 import structlog
 
 from streamd.apply import Applier
-from streamd.archives import Archives
 from streamd.demand import last_asked
 from streamd.desired import Desired
 from streamd.errors import StreamdError
 from streamd.ffmpeg.argv import FFmpegBinary
 from streamd.ffmpeg.progress import ProgressReceiver
 from streamd.histories import Histories
+from streamd.hls.ladders import Ladders
 from streamd.jobs import Job, ServerJob
-from streamd.ladders import Ladders
-from streamd.leaving import Leaving
 from streamd.listings import CONNECTING_S, IDLE_S, ON_CALL_S, SUSPICIOUS_S, Listings
 from streamd.machine import find_ffprobe
 from streamd.observed import Observed, ObservedProcess, Publisher
@@ -42,8 +40,10 @@ from streamd.process_names import (
 )
 from streamd.processes import Workshop
 from streamd.publishers import Publishers
+from streamd.recordings.archives import Archives
+from streamd.recordings.leaving import Leaving
+from streamd.recordings.serving import restore, withhold
 from streamd.servers import Servers
-from streamd.serving import restore, withhold
 from streamd.stalls import Heed, Stalls, failure_of
 from streamd.state import State
 from streamd.supervision.exits import ExitWatcher

@@ -18,7 +18,7 @@ from streamd.config.suggestions import Suggestions
 from streamd.desire import listen_of
 from streamd.desired import EngineName
 from streamd.errors import Problem
-from streamd.recording_places import SERVED_UNDER
+from streamd.recordings.places import SERVED_UNDER
 
 SHORTEST_SPLIT = timedelta(seconds=6)
 """One segment as it is written; a recording cannot be split within one."""

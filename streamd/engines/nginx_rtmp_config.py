@@ -12,7 +12,7 @@ from streamd.engines.base import ServerSecrets
 from streamd.engines.capabilities import lacking
 from streamd.engines.quoting import quoted, quoted_url
 from streamd.errors import EngineError
-from streamd.recording_places import SERVED_UNDER
+from streamd.recordings.places import SERVED_UNDER
 
 _CONNECTIONS = 16_384
 _RESERVED_DESCRIPTORS = 64

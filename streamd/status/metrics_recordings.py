@@ -5,7 +5,7 @@ from typing import get_args
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from streamd.archive_report import ActiveState, StorageState
+from streamd.recordings.report import ActiveState, StorageState
 from streamd.status.report import Status
 
 

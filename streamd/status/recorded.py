@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from streamd.archive_report import LISTED, Finished, StorageReport, StorageState
+from streamd.recordings.report import LISTED, Finished, StorageReport, StorageState
 from streamd.status.snapshot import Snapshot
 from streamd.status.targets import redact_text
 

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
-from streamd.archive_report import Report
 from streamd.certificates.facts import CertificateFacts
 from streamd.desired import Desired
 from streamd.engines.base import LiveStream
 from streamd.errors import Problem
 from streamd.ffmpeg.track import Track
 from streamd.observed import Observed
+from streamd.recordings.report import Report
 
 ConfigStateName = Literal["applied", "rejected", "pending", "fallback"]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from streamd.changes import changes
+from streamd.changes.compare import changes
 from streamd.config.models import Daemon
 from streamd.desired import (
     Desired,

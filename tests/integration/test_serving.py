@@ -12,8 +12,8 @@ import pytest
 
 from streamd.certificates import pem
 from streamd.machine import find_machine
-from streamd.recording_places import served_directory
-from streamd.serving import serve_recordings, withhold
+from streamd.recordings.places import served_directory
+from streamd.recordings.serving import serve_recordings, withhold
 from tests.support.engines import RunningServer, running_server
 from tests.support.media import clip, decoded_frames, ffmpeg_path
 from tests.support.ports import free_port

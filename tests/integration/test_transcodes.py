@@ -16,8 +16,8 @@ from streamd.ffmpeg.argv import FFmpegBinary
 from streamd.ffmpeg.binary import inspect
 from streamd.ffmpeg.errors import last_error
 from streamd.ffmpeg.transcode_argv import sharing_a_process, transcode_process
-from streamd.hls_master import Variant, master_path, master_playlist, variant
-from streamd.hls_master_file import write_master
+from streamd.hls.master import Variant, master_path, master_playlist, variant
+from streamd.hls.master_file import write_master
 from streamd.jobs import TranscodeJob
 from streamd.machine import find_machine
 from tests.support.engines import RunningServer, running_server

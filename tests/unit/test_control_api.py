@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from streamd import control_api
-from streamd.change import Change, Preview, Touched
+from streamd.changes.change import Change, Preview, Touched
 from streamd.control_api import ControlServer, ask, changes_json
 from streamd.errors import ConfigError, ControlError, PlanRefusedError, Problem, StreamdError
 

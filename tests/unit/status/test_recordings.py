@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamd.archive_report import Active, Finished, Report, StorageReport
 from streamd.desired import RecordingSpec, StorageSpec
 from streamd.observed import JobHistory, ObservedProcess
 from streamd.process_names import archive_process_name
+from streamd.recordings.report import Active, Finished, Report, StorageReport
 from streamd.status.metrics import exposition, sample
 from streamd.status.page import content_security_policy, page
 from streamd.status.report import as_json, reasons, remember, status_of

@@ -15,12 +15,12 @@ from pathlib import Path
 
 import structlog
 
-from streamd.archive_report import Report, trouble_of
-from streamd.archives import Heard, read_reports
 from streamd.desired import StorageSpec
 from streamd.jobs import ArchiveJob
 from streamd.private_file import write_private
-from streamd.retired import from_json, retired, to_json, with_storage_of
+from streamd.recordings.archives import Heard, read_reports
+from streamd.recordings.report import Report, trouble_of
+from streamd.recordings.retired import from_json, retired, to_json, with_storage_of
 
 log = structlog.get_logger()
 

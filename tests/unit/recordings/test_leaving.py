@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from streamd import leaving
 from streamd.desired import StorageSpec
 from streamd.jobs import ArchiveJob, job_identity
-from streamd.leaving import SETTLE_S, TROUBLE_S, Leaving
-from streamd.retired import from_json, retired, to_json
+from streamd.recordings import leaving
+from streamd.recordings.leaving import SETTLE_S, TROUBLE_S, Leaving
+from streamd.recordings.retired import from_json, retired, to_json
 from streamd.wanted import archive_jobs
 from tests.unit.archived import written
 from tests.unit.test_plan_recordings import RULE, desired
@@ -41,7 +41,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr(leaving, "time", clock)
-    monkeypatch.setattr("streamd.archives.time", clock)
+    monkeypatch.setattr("streamd.recordings.archives.time", clock)
     return clock
 
 

@@ -7,7 +7,7 @@ import pytest
 from streamd.archive.keep import Space
 from streamd.archive.recording import Recording
 from streamd.archive.report import Facts, report, told
-from streamd.archive_report import Active, Finished, Report, StorageReport, read_report
+from streamd.recordings.report import Active, Finished, Report, StorageReport, read_report
 from tests.unit.archived import REPORT, written
 
 READ = Report(

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from streamd import names
-from streamd.change import (
+from streamd.changes.change import (
     Action,
     Change,
     Touched,

@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from streamd.change import Change
-from streamd.changes import changes
+from streamd.changes.change import Change
+from streamd.changes.compare import changes
+from streamd.changes.recordings import archives_touched
 from streamd.config.models import Config
 from streamd.desire import Machine, desire
 from streamd.desired import Desired
 from streamd.jobs import ServerJob
 from streamd.observed import Observed, Publisher
 from streamd.process_names import rule_of_archive
-from streamd.recording_changes import archives_touched
 from tests.unit.planning import CLOCK, World, converge, desireds, machines
 
 MACHINE = Machine(engines={"srs": Path("/srs")}, ffmpeg=Path("/ffmpeg"))

@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
-from streamd.change import Action, Change, Touched, change_of, pairs
+from streamd.changes.change import Action, Change, Touched, change_of, pairs
+from streamd.changes.streams import Jobs, differs
 from streamd.desired import Desired
 from streamd.observed import Observed
 from streamd.process_names import is_recorder_of
-from streamd.stream_changes import Jobs, differs
 
 _FIELD_NAMES = {
     "path": "name",
@@ -30,7 +30,7 @@ def recording_changes(old: Desired, new: Desired, observed: Observed, jobs: Jobs
         old: what is applied.
         new: what a save would apply.
         observed: what is live.
-        jobs: of `streamd.stream_changes.both_jobs`.
+        jobs: of `streamd.changes.streams.both_jobs`.
     """
     found = []
     for name, before, after in pairs(old.recordings, new.recordings):

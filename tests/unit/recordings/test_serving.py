@@ -5,8 +5,8 @@ from pathlib import Path
 from structlog.testing import capture_logs
 
 from streamd.engines.hls_files import remove_expired
-from streamd.recording_places import served_directory
-from streamd.serving import restore, serve_recordings, withhold
+from streamd.recordings.places import served_directory
+from streamd.recordings.serving import restore, serve_recordings, withhold
 
 
 def link(servers: Path, server: str, rule: str, target: Path) -> Path:

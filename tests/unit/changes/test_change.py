@@ -2,8 +2,8 @@
 
 import pytest
 
-from streamd.change import Change, Touched, differing, named, pairs, with_consumers
-from streamd.changes import with_notes
+from streamd.changes.change import Change, Touched, differing, named, pairs, with_consumers
+from streamd.changes.compare import with_notes
 from streamd.desired import SourceSpec
 from streamd.observed import Observed, ObservedProcess, Publisher
 from streamd.playout.spec import SlateInput

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from streamd.auth.decide import AuthIndex, authorised
-from streamd.change import (
+from streamd.changes.change import (
     Action,
     Change,
     Touched,
@@ -17,12 +17,8 @@ from streamd.change import (
     pairs,
     processes_fed_by,
 )
-from streamd.config.models import Daemon
-from streamd.desired import RELOADABLE_FIELDS, UNSEEN_FIELDS, Desired, ServerSpec
-from streamd.observed import Observed
-from streamd.process_names import server_process_name
-from streamd.recording_changes import recording_changes, storage_changes
-from streamd.stream_changes import (
+from streamd.changes.recordings import recording_changes, storage_changes
+from streamd.changes.streams import (
     Jobs,
     both_jobs,
     lost,
@@ -30,6 +26,10 @@ from streamd.stream_changes import (
     target_changes,
     transcode_changes,
 )
+from streamd.config.models import Daemon
+from streamd.desired import RELOADABLE_FIELDS, UNSEEN_FIELDS, Desired, ServerSpec
+from streamd.observed import Observed
+from streamd.process_names import server_process_name
 
 
 def changes(

@@ -12,7 +12,7 @@ from streamd.archive.recording import Artifact, Recording, Run, Segment
 from streamd.archive.recording_json import FILE, LIST, LIST_HEADER, list_lines, to_json
 from streamd.desired import RecordingSpec
 from streamd.errors import StreamdError
-from streamd.recorded import find_recordings, recordings_json, recordings_text
+from streamd.recordings.listing import find_recordings, recordings_json, recordings_text
 from tests.support.mounts import hanging_mount
 
 AT = 1_782_000_000.0

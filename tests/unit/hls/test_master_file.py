@@ -5,7 +5,7 @@ import pytest
 
 from streamd.engines.hls_files import remove_expired
 from streamd.errors import EngineError
-from streamd.hls_master_file import remove_master, renew_masters, write_master
+from streamd.hls.master_file import remove_master, renew_masters, write_master
 
 
 def test_a_playlist_is_written_renewed_and_removed(tmp_path: Path) -> None:

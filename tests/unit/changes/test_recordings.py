@@ -5,14 +5,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from streamd.change import Change, Touched
-from streamd.changes import changes
+from streamd.changes.change import Change, Touched
+from streamd.changes.compare import changes
+from streamd.changes.recordings import archives_touched
 from streamd.desired import Desired, StorageSpec
 from streamd.errors import PlanRefusedError
 from streamd.guard import guard
 from streamd.observed import Observed, ObservedProcess, Publisher
 from streamd.process_names import archive_process_name
-from streamd.recording_changes import archives_touched
 from tests.unit.test_plan_recordings import BY_STUDIO, RULE, desired, live
 
 CLOCK = datetime(2026, 6, 1, tzinfo=UTC)

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from streamd.change import Change, Touched
-from streamd.changes import changes
+from streamd.changes.change import Change, Touched
+from streamd.changes.compare import changes
 from streamd.config.models import Daemon
 from streamd.desired import (
     CallbackSpec,

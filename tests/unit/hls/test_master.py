@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from streamd import names
 from streamd.desired import AudioSpec, TranscodeSpec, VideoSpec
 from streamd.engines.base import LiveStream
-from streamd.hls_master import (
+from streamd.hls.master import (
     Variant,
     h264_level,
     master_path,

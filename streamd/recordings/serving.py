@@ -15,7 +15,7 @@ from pathlib import Path
 
 import structlog
 
-from streamd.recording_places import SERVED_UNDER, served_directory, served_root
+from streamd.recordings.places import SERVED_UNDER, served_directory, served_root
 
 log = structlog.get_logger()
 

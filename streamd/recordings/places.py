@@ -12,7 +12,8 @@ def archive_status_path(archives_directory: str, process: str) -> str:
 def served_root(servers_directory: str, server: str) -> str:
     """Return the directory in which a server has the recordings that it serves, by rule.
 
-    It lies beside the directory that is served, in which links lead here (`streamd.serving`).
+    It lies beside the directory that is served, in which links lead here
+    (`streamd.recordings.serving`).
     """
     return f"{servers_directory}/{server}/served"
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from streamd.errors import EngineError
-from streamd.hls_master import master_path
+from streamd.hls.master import master_path
 from streamd.private_file import write_private
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import structlog
 
-from streamd.archive_report import Report, read_report
-from streamd.recording_places import archive_status_path
+from streamd.recordings.places import archive_status_path
+from streamd.recordings.report import Report, read_report
 
 log = structlog.get_logger()
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from streamd.archives import SILENT_S, Archives, read_reports
+from streamd.recordings.archives import SILENT_S, Archives, read_reports
 from tests.support.waiting import wait_until
 from tests.unit.archived import written
 
@@ -108,7 +108,7 @@ async def test_silence_is_told_once_and_its_end_too(
     archives = Archives(tmp_path, lambda: None, lambda *silence: told.append(silence))
     say(tmp_path)
     await archives.expect(ARCHIVE)
-    monkeypatch.setattr("streamd.archives.SILENT_S", 0.0)
+    monkeypatch.setattr("streamd.recordings.archives.SILENT_S", 0.0)
     with capture_logs() as logs:
         await archives.read()
         await archives.read()

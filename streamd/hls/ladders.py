@@ -8,8 +8,8 @@ import structlog
 
 from streamd.desired import Desired
 from streamd.errors import EngineError
-from streamd.hls_master import masters
-from streamd.hls_master_file import renew_masters
+from streamd.hls.master import masters
+from streamd.hls.master_file import renew_masters
 from streamd.observe import Listing
 from streamd.servers import Servers
 

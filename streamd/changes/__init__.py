@@ -1,0 +1,1 @@
+"""What a save would change: compared as values, told in words."""

@@ -1,0 +1,1 @@
+"""HLS beyond what media servers write: the master playlist of a ladder."""

@@ -1,0 +1,1 @@
+"""What streamd knows of recordings beyond the archives that make them."""
