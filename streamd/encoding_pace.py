@@ -1,7 +1,7 @@
 """Tell whether an FFmpeg encodes more slowly than its input comes. Pure."""
 
 from streamd.ffmpeg.track import Track
-from streamd.observe import Flow
+from streamd.flow import Flow
 
 SLOW_FOR_S = 10.0
 """A publisher's hiccup slows the output for shorter than this, a machine that cannot keep up

@@ -7,10 +7,11 @@ from streamd.backlog import with_unread_input
 from streamd.encoding_pace import falls_behind
 from streamd.ffmpeg.progress import ProgressReceiver
 from streamd.ffmpeg.track import Track
+from streamd.flow import STALL_S, Flow, flows, is_stalled
 from streamd.histories import Histories
 from streamd.jobs import Job, TranscodeJob, fed_by
 from streamd.listings import Listings
-from streamd.observe import STALL_S, Flow, Listing, flows, is_stalled
+from streamd.observe import Listing
 from streamd.observed import Observed, ObservedProcess
 from streamd.process_names import kind_of, reports_progress, server_of
 

@@ -4,7 +4,7 @@ import pytest
 
 from streamd.encoding_pace import falls_behind
 from streamd.ffmpeg.track import Report, Track, advance
-from streamd.observe import Advance, Flow
+from streamd.flow import Advance, Flow
 
 NOW = 100.0
 SLOW = Track(out_time_us=50_000_000, slow_since=85.0, speed=0.8)

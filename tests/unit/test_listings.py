@@ -14,8 +14,9 @@ from streamd.desired import EngineName
 from streamd.engines.base import LiveStream
 from streamd.engines.nginx_rtmp import NginxRtmpEngine
 from streamd.engines.srs import SrsEngine
+from streamd.flow import Flow, flows, is_stalled
 from streamd.listings import Listings
-from streamd.observe import Flow, Listing, flows, is_stalled
+from streamd.observe import Listing
 from streamd.stalls import SUSPICIOUS_AFTER_S
 from tests.support.core import Core, ShiftedTime, core_in
 from tests.support.snapshots import SERVER

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from streamd import apply, demand, listings, observe, operations, reconcile, stalls, wanted
+from streamd import apply, demand, flow, listings, operations, reconcile, stalls, wanted
 from streamd.desired import SourceSpec, StreamRule
 from streamd.playout.spec import PullInput
 from streamd.process_names import archive_process_name
@@ -416,9 +416,9 @@ async def test_nginx_is_never_reloaded(core: Core) -> None:
 async def test_a_target_that_sends_nothing_while_its_input_goes_on_is_started_anew(
     core: Core, listed_often: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(observe, "STALL_S", 0.2)
-    monkeypatch.setattr(observe, "DELIVERY_S", 0.1)
-    monkeypatch.setattr(observe, "HELD_BACK_S", 0.1)
+    monkeypatch.setattr(flow, "STALL_S", 0.2)
+    monkeypatch.setattr(flow, "DELIVERY_S", 0.1)
+    monkeypatch.setattr(flow, "HELD_BACK_S", 0.1)
     await live(core)
     core.report("target.out", 1_000_000)
     await wait_until(lambda: core.heard("target.out"), 30)
@@ -434,9 +434,9 @@ async def test_a_target_that_sends_nothing_while_its_input_goes_on_is_started_an
 async def test_a_target_whose_input_stands_still_is_left_alone(
     core: Core, listed_often: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(observe, "STALL_S", 0.0)
-    monkeypatch.setattr(observe, "DELIVERY_S", 0.0)
-    monkeypatch.setattr(observe, "HELD_BACK_S", 0.0)
+    monkeypatch.setattr(flow, "STALL_S", 0.0)
+    monkeypatch.setattr(flow, "DELIVERY_S", 0.0)
+    monkeypatch.setattr(flow, "HELD_BACK_S", 0.0)
     await live(core)
     core.report("target.out", 1_000_000)
     await wait_until(lambda: core.heard("target.out"), 30)
