@@ -112,11 +112,6 @@ def run_started_at(run: str) -> float:
     return moment
 
 
-def run_pid(run: str) -> int:
-    """Return the pid of the recorder whose run this is."""
-    return int(run.rpartition("-")[2])
-
-
 def _run_time(run: str) -> float | None:
     try:
         moment = datetime.strptime(run.partition("-")[0], "%Y%m%dT%H%M%S.%f%z")

@@ -15,12 +15,12 @@ Times are Unix times. Fields are only ever added.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from streamd.archive.assign import Piece
 from streamd.archive.keep import Space
-from streamd.archive.layout import run_pid, run_started_at
+from streamd.archive.layout import run_started_at
 from streamd.archive.recording import Recording
 
 VERSION = 1
@@ -126,7 +126,7 @@ def _storage(storage: StorageFacts) -> dict[str, Any]:
     return {
         "name": storage.name,
         "state": storage.state,
-        "pending_files": storage.pending,
+        "pending_recordings": storage.pending,
         "pending_bytes": storage.pending_bytes,
         "sent_bytes": storage.sent_bytes,
         "last_error": storage.error,
@@ -178,7 +178,6 @@ def _unfinished(facts: Facts) -> Iterable[dict[str, Any]]:
             "seconds": round(recording.seconds + _growing_s(recording, piece), 3),
             "bytes": recording.bytes + (piece.bytes if piece else 0),
             "last_error": trouble,
-            "run": None if piece is None else _run(recording, piece),
             "upload": {"sent_bytes": progress.get(recording.uuid, 0)},
         }
 
@@ -203,16 +202,3 @@ def _growing_s(recording: Recording, piece: Piece | None) -> float:
     if recording.runs and recording.runs[-1].run == piece.spooled.run:
         begin = recording.ended_at
     return max(0.0, piece.modified_at - begin)
-
-
-def _run(recording: Recording, piece: Piece) -> dict[str, Any]:
-    """Return what is being recorded now: of which FFmpeg, and what it takes the stream for."""
-    format_ = recording.format
-    video, audio = (format_.video, format_.audio) if format_ else (None, None)
-    return {
-        "pid": run_pid(piece.spooled.run),
-        "since": run_started_at(piece.spooled.run),
-        "known": format_ is not None,
-        "video": None if video is None else asdict(video),
-        "audio": None if audio is None else asdict(audio),
-    }

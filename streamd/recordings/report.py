@@ -88,7 +88,7 @@ class StorageReport:
     Attributes:
         name: of the storage.
         state: `error` while the last try failed.
-        pending_files, pending_bytes: what is still to be uploaded.
+        pending_recordings, pending_bytes: what is still to be uploaded, and how much it takes.
         sent_bytes: what arrived since the archive runs.
         last_error: why the last try failed; None when it did not.
         retry_at: Unix time of the next try; None when none is waited for.
@@ -96,7 +96,7 @@ class StorageReport:
 
     name: str
     state: StorageState = "idle"
-    pending_files: int = 0
+    pending_recordings: int = 0
     pending_bytes: int = 0
     sent_bytes: int = 0
     last_error: str | None = None
@@ -220,7 +220,7 @@ def _storage(data: Mapping[str, Any]) -> StorageReport:
     return StorageReport(
         name=str(data["name"]),
         state=state if state in get_args(StorageState) else "idle",
-        pending_files=int(data.get("pending_files", 0)),
+        pending_recordings=int(data.get("pending_recordings", 0)),
         pending_bytes=int(data.get("pending_bytes", 0)),
         sent_bytes=int(data.get("sent_bytes", 0)),
         last_error=_text(data.get("last_error")),

@@ -45,7 +45,7 @@ def _row(name: str, recording: RecordingStatus, now: datetime) -> Row:
 
 def storages_section(storages: Mapping[str, StorageStatus], now: datetime) -> str:
     """Return how uploads go."""
-    heads = ("Storage", "State", "For", "#Waiting", "#Files", "#Sent")
+    heads = ("Storage", "State", "For", "#Recordings", "#Waiting", "#Sent")
     return section("Storages", storages, heads, lambda name, each: _storage_row(name, each, now))
 
 
@@ -54,8 +54,8 @@ def _storage_row(name: str, storage: StorageStatus, now: datetime) -> Row:
         named(name, "", storage.last_error),
         state_cell(storage.state, storage.retry_at, now),
         age(storage.since, now),
-        amount(storage.pending_bytes) if storage.pending_files else "",
-        str(storage.pending_files) if storage.pending_files else "",
+        str(storage.pending_recordings) if storage.pending_recordings else "",
+        amount(storage.pending_bytes) if storage.pending_recordings else "",
         amount(storage.sent_bytes) if storage.sent_bytes else "",
     )
 

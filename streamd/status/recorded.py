@@ -47,7 +47,7 @@ class StorageStatus:
     Attributes:
         state: `error` while the last try of some rule failed.
         since: when it came into this state, as far as that was seen.
-        pending_files, pending_bytes: what is still to be uploaded.
+        pending_recordings, pending_bytes: what is still to be uploaded, and how much it takes.
         sent_bytes: what arrived since the archives run.
         retry_at: the next try; None when none is waited for.
         last_error: None when nothing is wrong.
@@ -55,7 +55,7 @@ class StorageStatus:
 
     state: StorageState
     since: datetime | None
-    pending_files: int
+    pending_recordings: int
     pending_bytes: int
     sent_bytes: int
     retry_at: datetime | None
@@ -140,7 +140,7 @@ def _storage(snapshot: Snapshot, name: str, reports: Sequence[StorageReport]) ->
     return StorageStatus(
         state=state,
         since=snapshot.since(f"storage:{name}", state),
-        pending_files=sum(each.pending_files for each in reports),
+        pending_recordings=sum(each.pending_recordings for each in reports),
         pending_bytes=sum(each.pending_bytes for each in reports),
         sent_bytes=sum(each.sent_bytes for each in reports),
         retry_at=min(_retries(reports), default=None),

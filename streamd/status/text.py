@@ -11,7 +11,7 @@ _COLUMNS: dict[str, Sequence[str]] = {
     "targets": ("state", "kbps", "pid", "restarts", "last_error"),
     "transcodes": ("state", "stream", "to", "speed", "pid", "restarts", "last_error"),
     "recordings": ("state", "seconds", "bytes", "uploaded", "others", "pid", "last_error"),
-    "storages": ("state", "pending_files", "pending_bytes", "sent_bytes", "last_error"),
+    "storages": ("state", "pending_recordings", "pending_bytes", "sent_bytes", "last_error"),
     "certificates": ("state", "domains", "not_after", "renew_at", "retry_at", "last_error"),
     "callbacks": ("state", "pending", "sent", "refused", "dropped", "retry_at", "last_error"),
 }

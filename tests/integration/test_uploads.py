@@ -167,7 +167,7 @@ def test_a_storage_that_hangs_holds_up_nothing_else(tmp_path: Path, store: Objec
         wait_until_sync(
             lambda: [r.state for r in here.recordings()] == ["uploading"] * 4, LIMIT_S, here.log()
         )
-        wait_until_sync(lambda: here.status()["storage"]["pending_files"] == 4, LIMIT_S)
+        wait_until_sync(lambda: here.status()["storage"]["pending_recordings"] == 4, LIMIT_S)
         assert here.status()["ready"]
         store.stop()
         store.start()

@@ -15,7 +15,6 @@ from streamd.archive.layout import (
     parse_spooled,
     recording_path,
     root_of,
-    run_pid,
     run_started_at,
     segment_pattern,
     spool_of,
@@ -100,9 +99,8 @@ def test_whatever_lies_in_the_spool_is_read_without_trouble(name: str) -> None:
     assert found is None or found.spooled_as == name
 
 
-def test_a_run_tells_its_start_and_its_recorder() -> None:
+def test_a_run_tells_its_start() -> None:
     assert run_started_at("19700102T000000.500000Z-77") == 86400.5
-    assert run_pid("19700102T000000.500000Z-77") == 77
 
 
 def test_segments_are_in_the_order_in_which_they_were_recorded() -> None:

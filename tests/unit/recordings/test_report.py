@@ -78,7 +78,7 @@ def test_a_storage_is_read() -> None:
     storage = {
         "name": "cloud",
         "state": "error",
-        "pending_files": 2,
+        "pending_recordings": 2,
         "pending_bytes": 300,
         "sent_bytes": 100,
         "last_error": "refused",

@@ -209,7 +209,9 @@ def test_storages_add_up_over_rules() -> None:
     def upload(**fields: Any) -> Report:
         return replace(REPORT, storage=StorageReport("cloud", **fields))
 
-    one = recording(upload(state="uploading", pending_files=2, pending_bytes=300, sent_bytes=10))
+    one = recording(
+        upload(state="uploading", pending_recordings=2, pending_bytes=300, sent_bytes=10)
+    )
     both = replace(
         one,
         archives={
@@ -217,7 +219,7 @@ def test_storages_add_up_over_rules() -> None:
             "other": ArchiveFacts(
                 upload(
                     state="error",
-                    pending_files=1,
+                    pending_recordings=1,
                     pending_bytes=5,
                     last_error="403 from https://u:pw@s3/x",
                     retry_at=NOW.timestamp() + 30,
@@ -226,9 +228,9 @@ def test_storages_add_up_over_rules() -> None:
         },
     )
     storage = status_of(one).storages["cloud"]
-    assert (storage.state, storage.pending_files, storage.sent_bytes) == ("uploading", 2, 10)
+    assert (storage.state, storage.pending_recordings, storage.sent_bytes) == ("uploading", 2, 10)
     storage = status_of(both).storages["cloud"]
-    assert (storage.state, storage.pending_files, storage.pending_bytes) == ("error", 3, 305)
+    assert (storage.state, storage.pending_recordings, storage.pending_bytes) == ("error", 3, 305)
     assert storage.retry_at == NOW + timedelta(seconds=30)
     assert "pw" not in (storage.last_error or "")
     assert status_of(recording()).storages["cloud"].state == "idle"
