@@ -13,10 +13,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from streamd.config.defaults import Machine
 from streamd.config.models import Config
 from streamd.configuration import read
 from streamd.control_api import ask
-from streamd.desire import Machine, desire
+from streamd.desire import desire
 from streamd.errors import ControlError, StreamdError
 from streamd.machine import find_machine
 from streamd.settings import read_settings

@@ -16,9 +16,11 @@ import structlog
 from streamd.changes.change import Change, Preview, live_consumers
 from streamd.changes.compare import changes, with_notes
 from streamd.changes.recordings import archives_touched
+from streamd.config.defaults import Machine
 from streamd.config.load import Loaded, load, restore, secrets_of_config
 from streamd.config.models import Config
-from streamd.desire import Machine, desire
+from streamd.config_state import ConfigState, ConfigStateName
+from streamd.desire import desire
 from streamd.desired import Desired
 from streamd.errors import ConfigError, PlanRefusedError, PortTakenError, Problem, StreamdError
 from streamd.ffmpeg.argv import FFmpegBinary
@@ -29,7 +31,6 @@ from streamd.private_file import write_private
 from streamd.process_names import rule_of_archive, server_of, server_process_name
 from streamd.reconcile import Reconciler
 from streamd.servers import Servers
-from streamd.status.snapshot import ConfigState, ConfigStateName
 
 log = structlog.get_logger()
 

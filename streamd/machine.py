@@ -4,7 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
-from streamd.desire import Machine
+from streamd.config.defaults import Machine
 from streamd.desired import EngineName
 
 _SRS_PLACES = ("/usr/local/srs/objs",)

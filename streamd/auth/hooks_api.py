@@ -19,12 +19,12 @@ from aiohttp import web
 
 from streamd.auth.decide import Allowed, Decision, Refused
 from streamd.auth.gate import Consent, Gate
+from streamd.auth.refusal import Refusal
 from streamd.auth.room import is_taken, make_room
 from streamd.auth.slowdown import Slowdown
 from streamd.engines.base import HookAnswer, HookRequest, OpenPort, Streams
 from streamd.engines.ports import refusal
 from streamd.observed import Publisher
-from streamd.status.snapshot import Refusal
 
 log = structlog.get_logger()
 

@@ -15,12 +15,12 @@ import structlog
 
 from streamd.callbacks import outbox
 from streamd.callbacks.events import Event, body
+from streamd.callbacks.facts import CallbackFacts
 from streamd.callbacks.lanes import Lane, Lanes
 from streamd.callbacks.outbox import LIMIT, Kept
 from streamd.callbacks.post import Poster, Reply
 from streamd.callbacks.records import Records
 from streamd.desired import CallbackSpec
-from streamd.status.snapshot import CallbackFacts
 
 log = structlog.get_logger()
 

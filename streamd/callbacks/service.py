@@ -7,6 +7,7 @@ from streamd.auth.decide import Allowed
 from streamd.auth.gate import Gate
 from streamd.callbacks.asker import Asker, Newcomer
 from streamd.callbacks.events import Action, client_fields
+from streamd.callbacks.facts import CallbackFacts
 from streamd.callbacks.post import Poster
 from streamd.callbacks.present import present, shown_name
 from streamd.callbacks.sender import Sender
@@ -15,7 +16,7 @@ from streamd.callbacks.told import Present
 from streamd.desired import Desired
 from streamd.engines.base import HookRequest
 from streamd.publishers import Publishers
-from streamd.status.snapshot import CallbackFacts, Snapshot
+from streamd.status.snapshot import Snapshot
 
 
 class Callbacks:

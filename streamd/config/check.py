@@ -14,12 +14,12 @@ from streamd.config.check_sources import check_sources, source_feeds
 from streamd.config.check_targets import check_targets
 from streamd.config.check_transcodes import check_transcodes, transcode_feeds
 from streamd.config.data_path import DataPath
+from streamd.config.defaults import Machine, engine_of
 from streamd.config.known_streams import KnownStreams
 from streamd.config.models import Config, Key, Stream
 from streamd.config.own_servers import OwnServers
 from streamd.config.source import Source
 from streamd.config.suggestions import Suggestions
-from streamd.desire import Machine, engine_of
 from streamd.desired import EngineName
 from streamd.errors import Problem
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
+from streamd.config.defaults import Machine
 from streamd.config.models import Config
 from streamd.config.source import Source
-from streamd.desire import Machine
 from streamd.errors import FFmpegError, Problem
 from streamd.ffmpeg.try_encoder import try_encoder
 

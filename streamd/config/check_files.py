@@ -9,11 +9,11 @@ from pathlib import Path
 from streamd.archive.layout import root_of
 from streamd.config.check import engines_of
 from streamd.config.check_encoders import check_encoders
+from streamd.config.defaults import Machine
 from streamd.config.directories import directory_faults
 from streamd.config.models import Config
 from streamd.config.reading import reason
 from streamd.config.source import Source
-from streamd.desire import Machine
 from streamd.errors import Problem
 
 _INSTALL = {

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from streamd import names
 from streamd.config.data_path import DataPath
+from streamd.config.defaults import Machine, source_directories
 from streamd.config.models import Config
 from streamd.config.source import Source
-from streamd.desire import Machine, source_directories
 from streamd.errors import MediaAccessError, MediaError, Problem
 from streamd.ffmpeg.media import MediaFacts, as_sent, handling, lent_sound
 from streamd.ffmpeg.probe import probe

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from streamd.certificates.looking import LookError, judge_own
+from streamd.config.defaults import Machine
 from streamd.config.models import Config
 from streamd.config.source import Source
-from streamd.desire import Machine, desire
+from streamd.desire import desire
 from streamd.errors import Problem
 
 

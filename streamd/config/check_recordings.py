@@ -10,12 +10,12 @@ from streamd import names
 from streamd.archive.layout import TOKENS, root_of
 from streamd.archive.storage_address import directory_of
 from streamd.config.data_path import DataPath
+from streamd.config.defaults import listen_of
 from streamd.config.known_streams import KnownStreams
 from streamd.config.models import Config
 from streamd.config.recording_models import Keep, Recording, storage_of
 from streamd.config.source import Source
 from streamd.config.suggestions import Suggestions
-from streamd.desire import listen_of
 from streamd.desired import EngineName
 from streamd.errors import Problem
 from streamd.recordings.places import SERVED_UNDER

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from streamd.config.addresses import is_loopback, progress_address, split_address
 from streamd.config.certificate_models import listen_challenge
 from streamd.config.data_path import DataPath
+from streamd.config.defaults import listen_of
 from streamd.config.fields import write_duration
 from streamd.config.models import Config, Server
 from streamd.config.source import Source
-from streamd.desire import listen_of
 from streamd.desired import EngineName
 from streamd.engines.capabilities import lacking
 from streamd.errors import Problem

@@ -19,12 +19,12 @@ from streamd.config.check_media import MediaFindings, check_media
 from streamd.config.check_pairs import check_pairs, own_files
 from streamd.config.check_storages import check_storages
 from streamd.config.data_path import DataPath
+from streamd.config.defaults import Machine
 from streamd.config.files import ConfigFiles
 from streamd.config.models import NAMED_SECTIONS, Config
 from streamd.config.problems import schema_problems, unsound_objects
 from streamd.config.references import References
 from streamd.config.source import Document, Source
-from streamd.desire import Machine
 from streamd.errors import ConfigError, Problem
 
 

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from streamd.config.defaults import Machine
 from streamd.config.load import Loaded, load, secrets_of_config
 from streamd.configuration import last_good
 from streamd.control_api import ask
-from streamd.desire import Machine, desire
+from streamd.desire import desire
 from streamd.desired import Desired
 from streamd.doctor import probes
 from streamd.doctor.files import User

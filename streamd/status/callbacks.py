@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from streamd.callbacks.facts import CallbackFacts
 from streamd.callbacks.wire import shown
 from streamd.desired import CallbackSpec
-from streamd.status.snapshot import CallbackFacts, Snapshot
+from streamd.status.snapshot import Snapshot
 from streamd.status.targets import redact_text
 
 CallbackState = Literal["idle", "ok", "failing"]

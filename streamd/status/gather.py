@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from streamd.auth.hooks_api import HookServer
+from streamd.callbacks.facts import CallbackFacts
 from streamd.certificates.facts import CertificateFacts
 from streamd.configuration import Configuration
 from streamd.reconcile import Reconciler
-from streamd.status.snapshot import ArchiveFacts, CallbackFacts, Memory, ServerFacts, Snapshot
+from streamd.status.snapshot import ArchiveFacts, Memory, ServerFacts, Snapshot
 from streamd.version import __version__
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
 
+from streamd.config_state import ConfigState, ConfigStateName
 from streamd.errors import Problem
 from streamd.observed import JobHistory
 from streamd.process_names import entry_process_names, server_process_name
@@ -23,7 +24,7 @@ from streamd.status.recorded import (
     storage_statuses,
 )
 from streamd.status.recordings import RecordingStatus, leaving_warnings, recording_statuses
-from streamd.status.snapshot import ConfigState, ConfigStateName, Memory, Snapshot
+from streamd.status.snapshot import Memory, Snapshot
 from streamd.status.streams import StreamStatus, stream_statuses
 from streamd.status.targets import (
     AS_WANTED,

@@ -3,17 +3,16 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Literal
 
+from streamd.auth.refusal import Refusal
+from streamd.callbacks.facts import CallbackFacts
 from streamd.certificates.facts import CertificateFacts
+from streamd.config_state import ConfigState
 from streamd.desired import Desired
 from streamd.engines.base import LiveStream
-from streamd.errors import Problem
 from streamd.ffmpeg.track import Track
 from streamd.observed import Observed
 from streamd.recordings.report import Report
-
-ConfigStateName = Literal["applied", "rejected", "pending", "fallback"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,63 +28,6 @@ class ServerFacts:
     version: str | None = None
     ports: Mapping[str, bool] = field(default_factory=dict)
     error: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ConfigState:
-    """What became of the file.
-
-    Attributes:
-        state: `rejected` and `fallback` go on air with an older file than the one on disk,
-            `pending` waits for `streamd reload`.
-        path: the file.
-        hash: digest of what is applied; "" when nothing is.
-        applied_at: when that was applied.
-        errors: what is wrong with the file on disk, warnings included.
-        untouched: processes that the last applied change left alone.
-    """
-
-    state: ConfigStateName
-    path: str
-    hash: str = ""
-    applied_at: datetime | None = None
-    errors: tuple[Problem, ...] = ()
-    untouched: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """The last publisher that was turned away from a stream: when, and in which words."""
-
-    at: datetime
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class CallbackFacts:
-    """What became of the requests to one callback since streamd runs.
-
-    Attributes:
-        pending: events that wait to be sent.
-        sent: events that arrived.
-        failures: requests that did not get a yes or a no.
-        refused: publishers that it turned away.
-        dropped: events that were given up.
-        is_failing: the last request about some stream failed.
-        last_success: when it answered last.
-        last_error: why the last request failed; None when none is failing.
-        retry_at: monotonic time at which what failed is tried next.
-    """
-
-    pending: int = 0
-    sent: int = 0
-    failures: int = 0
-    refused: int = 0
-    dropped: int = 0
-    is_failing: bool = False
-    last_success: datetime | None = None
-    last_error: str | None = None
-    retry_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

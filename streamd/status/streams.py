@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Literal
 
 from streamd import names
+from streamd.auth.refusal import Refusal
 from streamd.desired import SourceSpec, StreamRule
 from streamd.engines.base import LiveStream
 from streamd.ffmpeg.track import Playing
@@ -12,7 +13,7 @@ from streamd.observed import JobHistory, Publisher
 from streamd.playout.spec import PlayoutInput, PullInput, SlateInput, kind_of
 from streamd.process_names import playout_process_name
 from streamd.redact import redact_url
-from streamd.status.snapshot import Refusal, Snapshot
+from streamd.status.snapshot import Snapshot
 from streamd.status.targets import redact_text
 
 StreamState = Literal["live", "idle", "fallback", "refused", "finished", "scheduled"]

@@ -10,8 +10,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from streamd.config.defaults import Machine
 from streamd.config.load import load
-from streamd.desire import Machine, desire
+from streamd.desire import desire
 
 GOAL_S = 5.0
 

@@ -12,10 +12,11 @@ import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from streamd.config_state import ConfigState
 from streamd.errors import SettingsError
 from streamd.status import http_api
 from streamd.status.http_api import StatusServer
-from streamd.status.snapshot import ConfigState, ServerFacts, Snapshot
+from streamd.status.snapshot import ServerFacts, Snapshot
 from tests.support.ports import free_port
 from tests.support.snapshots import running, snapshot
 from tests.support.waiting import wait_until

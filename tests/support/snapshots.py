@@ -6,10 +6,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from streamd.config.models import Daemon
+from streamd.config_state import ConfigState
 from streamd.desired import Desired, KeySpec, ServerSpec, StreamRule, TargetSpec
 from streamd.ffmpeg.track import Track
 from streamd.observed import JobHistory, Observed, ObservedProcess, Publisher
-from streamd.status.snapshot import ConfigState, Snapshot
+from streamd.status.snapshot import Snapshot
 
 NOW = datetime(2026, 7, 1, 12, 0, 0, tzinfo=UTC)
 MONOTONIC = 5000.0

@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+from streamd.config.defaults import Machine
 from streamd.config.models import Config
-from streamd.desire import Machine, desire
+from streamd.desire import desire
 from streamd.desired import Desired, RecordingSpec
 
 MACHINE = Machine({"srs": Path("/srs")}, Path("/ffmpeg"), Path("/var/lib/streamd"))

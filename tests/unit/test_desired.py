@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streamd.config.defaults import Machine
 from streamd.config.models import Config
-from streamd.desire import Machine, desire
+from streamd.desire import desire
 from streamd.desired import (
     AudioSpec,
     Desired,

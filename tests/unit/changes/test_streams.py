@@ -10,8 +10,9 @@ from hypothesis import given
 from streamd.changes.change import Change
 from streamd.changes.compare import changes
 from streamd.changes.recordings import archives_touched
+from streamd.config.defaults import Machine
 from streamd.config.models import Config
-from streamd.desire import Machine, desire
+from streamd.desire import desire
 from streamd.desired import Desired
 from streamd.jobs import ServerJob
 from streamd.observed import Observed, Publisher

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+from streamd.config.defaults import Machine
 from streamd.config.load import Loaded, load
-from streamd.desire import Machine
 from streamd.errors import ConfigError, Problem
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from streamd.config.check import engines_of
+from streamd.config.defaults import Machine
 from streamd.config.load import load
 from streamd.config.models import Config
-from streamd.desire import Machine
 from tests.unit.config.loading import NGINX, SRS, load_text, problems_of
 
 STUDIO = "version: 1\nkeys: {studio: {secret: 0123456789abcdef}}\n"

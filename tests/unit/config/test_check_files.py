@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from streamd.desire import Machine
+from streamd.config.defaults import Machine
 from tests.support.mounts import hanging_mount
 from tests.unit.config.loading import NGINX, PROGRAM, SRS, problems_of
 

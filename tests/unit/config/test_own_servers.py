@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamd.config.addresses import parse_address
+from streamd.config.defaults import Machine
 from streamd.config.models import Config
 from streamd.config.own_servers import OwnServers
-from streamd.desire import Machine, desire
+from streamd.desire import desire
 from streamd.urls import urls
 
 USUAL: dict[str, Any] = {}

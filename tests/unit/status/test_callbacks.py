@@ -3,12 +3,13 @@
 from dataclasses import replace
 from datetime import timedelta
 
+from streamd.callbacks.facts import CallbackFacts
 from streamd.desired import CallbackSpec
 from streamd.status.callbacks import callback_statuses
 from streamd.status.metrics import exposition, sample
 from streamd.status.page import page
 from streamd.status.report import remember, report, status_of
-from streamd.status.snapshot import CallbackFacts, Memory, Snapshot
+from streamd.status.snapshot import Memory, Snapshot
 from streamd.status.text import status_text
 from tests.support.snapshots import DESIRED, MONOTONIC, NOW, snapshot
 

@@ -6,10 +6,11 @@ from pathlib import Path
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from streamd.config_state import ConfigState
 from streamd.ffmpeg.track import Playing
 from streamd.observed import JobHistory
 from streamd.status.metrics import exposition, sample, usage_of
-from streamd.status.snapshot import ConfigState, ServerFacts, Snapshot
+from streamd.status.snapshot import ServerFacts, Snapshot
 from tests.support.snapshots import MONOTONIC, NOW, history, reported, running, snapshot
 from tests.unit.status.media import STUDIO, by_streamd, listed, own_snapshot, playout, said
 

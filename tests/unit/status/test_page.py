@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streamd.auth.refusal import Refusal
+from streamd.config_state import ConfigState
 from streamd.errors import Problem
 from streamd.ffmpeg.track import Playing
 from streamd.status.page import content_security_policy, page
 from streamd.status.report import status_of
-from streamd.status.snapshot import ConfigState, Refusal, ServerFacts, Snapshot
+from streamd.status.snapshot import ServerFacts, Snapshot
 from tests.support.snapshots import (
     DESIRED,
     MONOTONIC,

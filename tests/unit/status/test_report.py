@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streamd.auth.refusal import Refusal
+from streamd.config_state import ConfigState
 from streamd.desired import KeySpec
 from streamd.engines.base import LiveStream
 from streamd.errors import Problem
@@ -15,7 +17,7 @@ from streamd.observed import JobHistory, ObservedProcess
 from streamd.status.metrics import exposition, sample
 from streamd.status.page import page
 from streamd.status.report import reasons, remember, report, status_of
-from streamd.status.snapshot import ConfigState, Memory, Refusal, ServerFacts, Snapshot
+from streamd.status.snapshot import Memory, ServerFacts, Snapshot
 from tests.support.snapshots import (
     DESIRED,
     MONOTONIC,

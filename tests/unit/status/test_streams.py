@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streamd.auth.refusal import Refusal
 from streamd.desired import StreamRule
 from streamd.ffmpeg.track import Playing
 from streamd.observed import JobHistory, ObservedProcess
@@ -16,7 +17,7 @@ from streamd.schedule import DailyWindow
 from streamd.status.metrics import exposition, sample
 from streamd.status.page import page
 from streamd.status.report import reasons, report, status_of
-from streamd.status.snapshot import Memory, Refusal, Snapshot
+from streamd.status.snapshot import Memory, Snapshot
 from streamd.status.streams import SourceStatus, StreamStatus, stream_statuses
 from streamd.status.targets import target_statuses
 from streamd.status.text import status_text

@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 
+from streamd.config_state import ConfigState
 from streamd.errors import Problem
 from streamd.ffmpeg.track import Playing
 from streamd.status.report import report
-from streamd.status.snapshot import ConfigState, Snapshot
+from streamd.status.snapshot import Snapshot
 from streamd.status.text import status_text
 from tests.support.snapshots import DESIRED, MONOTONIC, NOW, history, reported, running, snapshot
 from tests.unit.status.media import STUDIO, by_streamd, listed, own_snapshot, playout, said
