@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from streamd.config.defaults import Machine
+from streamd.config.here import read
 from streamd.config.models import Config
-from streamd.configuration import read
 from streamd.control_api import ask
 from streamd.desire import desire
 from streamd.errors import ControlError, StreamdError

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 from streamd import commands
@@ -16,10 +17,18 @@ Handler = Callable[[argparse.Namespace, Settings], int]
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One command: what it is called, what it does, what it says of itself, what it takes."""
+    """One command.
+
+    Attributes:
+        name: what it is called.
+        handler: `MODULE:FUNCTION` below `streamd.commands`, which is imported when it is called:
+            each starts without the imports of the others.
+        text: what it says of itself.
+        arguments: what it takes.
+    """
 
     name: str
-    handler: Handler
+    handler: str
     text: str
     arguments: tuple[tuple[tuple[str, ...], Mapping[str, Any]], ...] = ()
 
@@ -46,7 +55,7 @@ _PLACES = tuple(
 COMMANDS = (
     Command(
         "run",
-        commands.run,
+        "run:run",
         "run the daemon in the foreground; SIGHUP reloads, SIGTERM stops",
         (
             _takes("--log-format", choices=("auto", "console", "json")),
@@ -64,12 +73,12 @@ COMMANDS = (
     ),
     Command(
         "supervisord",
-        commands.supervisord,
+        "supervisord:supervisord",
         "run supervisord in the foreground, for a unit of its own",
     ),
     Command(
         "check",
-        commands.check,
+        "check:check",
         "validate a file; needs no daemon, root or network",
         (
             _FILE,
@@ -86,13 +95,13 @@ COMMANDS = (
     ),
     Command(
         "plan",
-        commands.plan,
+        "plan:plan",
         "say what a save of a file would do (exit 0 nothing, 2 changes)",
         (_FILE, _JSON),
     ),
     Command(
         "reload",
-        commands.reload,
+        "reload:reload",
         "apply the file now, and print what was done",
         (
             _takes(
@@ -108,13 +117,13 @@ COMMANDS = (
     ),
     Command(
         "status",
-        commands.status,
+        "status:status",
         "show servers, streams and targets",
         (_JSON, _takes("--watch", action="store_true", help="again every second")),
     ),
     Command(
         "urls",
-        commands.urls,
+        "urls:urls",
         "print the publish and play URLs of every protocol",
         (
             _takes("stream", **_STREAM),
@@ -124,13 +133,13 @@ COMMANDS = (
     ),
     Command(
         "recordings",
-        commands.recordings,
+        "recordings:recordings",
         "list the recordings that are there; needs no daemon",
         (_JSON,),
     ),
     Command(
         "logs",
-        commands.logs,
+        "logs:logs",
         "print the log of a server, target or recording",
         (
             _takes("name", metavar="NAME"),
@@ -140,17 +149,17 @@ COMMANDS = (
     ),
     Command(
         "keygen",
-        commands.keygen,
+        "urls:keygen",
         "make a new key, and print its YAML and URLs",
         (_takes("stream", default="livestream", **_STREAM),),
     ),
     Command(
         "schema",
-        commands.schema,
+        "check:schema",
         "print the JSON Schema of the file, for editors that complete and check it",
     ),
-    Command("doctor", commands.doctor, "look at the machine, and say what is wrong", (_JSON,)),
-    Command("version", commands.version, "print the version"),
+    Command("doctor", "doctor:doctor", "look at the machine, and say what is wrong", (_JSON,)),
+    Command("version", "version:version", "print the version"),
 )
 
 
@@ -176,8 +185,8 @@ def build_parser() -> Parser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command, and return its exit status."""
     parsed = build_parser().parse_args(arguments)
-    handler: Handler = parsed.handler
     try:
+        handler: Handler = resolve_name(f"{commands.__name__}.{parsed.handler}")
         flags = {name: getattr(parsed, name, None) for name in Settings.model_fields}
         return handler(parsed, read_settings(**flags))
     except StreamdError as error:

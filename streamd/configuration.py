@@ -5,7 +5,6 @@ Whatever is wrong with a file, what is applied stays applied.
 
 import asyncio
 import json
-import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,8 +16,8 @@ from streamd.changes.change import Change, Preview, live_consumers
 from streamd.changes.compare import changes, with_notes
 from streamd.changes.recordings import archives_touched
 from streamd.config.defaults import Machine
-from streamd.config.load import Loaded, load, restore, secrets_of_config
-from streamd.config.models import Config
+from streamd.config.here import last_good, read
+from streamd.config.load import Loaded, secrets_of_config
 from streamd.config_state import ConfigState, ConfigStateName
 from streamd.desire import desire
 from streamd.desired import Desired
@@ -307,33 +306,3 @@ class Configuration:
 
 def _taken(error: BaseException | None) -> PortTakenError | None:
     return error if isinstance(error, PortTakenError) else None
-
-
-def read(path: Path, as_path: Path | None = None, *, machine: Machine) -> Loaded:
-    """Load and check a file with this process's environment and credentials. Blocks.
-
-    Raises:
-        ConfigError: it is not good, with every problem.
-    """
-    credentials = os.environ.get("CREDENTIALS_DIRECTORY")
-    return load(
-        path,
-        environment=os.environ,
-        credentials_directory=Path(credentials) if credentials else None,
-        as_path=as_path,
-        machine=machine,
-    )
-
-
-def last_good(path: Path) -> Config:
-    """Read the last good configuration.
-
-    Raises:
-        ConfigError: there is none that can be used.
-    """
-    try:
-        data = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        problem = Problem(str(path), 0, 0, "", f"no last good configuration: {error}")
-        raise ConfigError([problem]) from error
-    return restore(data, str(path))

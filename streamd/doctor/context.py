@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from streamd.config.defaults import Machine
-from streamd.config.load import Loaded, load, secrets_of_config
-from streamd.configuration import last_good
+from streamd.config.here import last_good, read
+from streamd.config.load import Loaded, secrets_of_config
 from streamd.control_api import ask
 from streamd.desire import desire
 from streamd.desired import Desired
@@ -86,14 +86,8 @@ async def look(settings: Settings) -> Context:
 def _load(
     path: Path, environment: Mapping[str, str], machine: Machine
 ) -> tuple[Loaded | None, tuple[Problem, ...]]:
-    credentials = environment.get("CREDENTIALS_DIRECTORY")
     try:
-        loaded = load(
-            path,
-            environment=environment,
-            credentials_directory=Path(credentials) if credentials else None,
-            machine=machine,
-        )
+        loaded = read(path, machine=machine, environment=environment)
     except ConfigError as error:
         return None, error.problems
     return loaded, loaded.warnings

@@ -4,12 +4,14 @@ import errno
 import json
 import re
 import socket
+from inspect import signature
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pytest
 
-from streamd.cli import build_parser, main
-from streamd.commands import CHANGES
+from streamd.cli import COMMANDS, Command, build_parser, main
+from streamd.commands.plan import CHANGES
 from streamd.config.load import load
 from streamd.config.models import Config
 from streamd.private_file import write_private
@@ -269,6 +271,11 @@ def test_every_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:
             main([command, "--help"])
         assert stopped.value.code == 0
         assert f"usage: streamd {command}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_every_command_is_there(command: Command) -> None:
+    assert list(signature(resolve_name(f"streamd.commands.{command.handler}")).parameters)
 
 
 def test_recordings_are_listed_without_a_daemon(cli: Cli, tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""What each command does and prints, and the status that it exits with."""
