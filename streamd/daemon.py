@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 
 from streamd.auditions import Auditions
+from streamd.auth.admission import Admission
 from streamd.auth.decide import AuthIndex, Decision, decide_publish
 from streamd.auth.hooks_api import HookServer
 from streamd.auth.sessions import Sessions
@@ -117,16 +118,20 @@ class Daemon:
             pattern_of=self._pattern_of,
         )
         self._auditions = Auditions(self._servers.engines)
-        self._hooks = HookServer(
-            self._secrets.hook_path,
-            engines=self._servers.engines,
-            decide=self._decide,
-            on_admitted=self._admitted,
-            on_gone=self._gone,
+        self._admission = Admission(
+            self._decide,
+            self._servers.engines,
             quiesced=self._servers.quiesced,
             present=self._publishers.of,
             gate=self._callbacks.gate,
             on_allowed=self._auditions.begin,
+        )
+        self._hooks = HookServer(
+            self._secrets.hook_path,
+            engines=self._servers.engines,
+            admission=self._admission,
+            on_admitted=self._admitted,
+            on_gone=self._gone,
         )
         status = StatusServer(self._snapshot)
         self._listeners = Listeners(self._hooks, status, self._reconciler.take_progress)
@@ -356,7 +361,7 @@ class Daemon:
         return gather(
             self._configuration,
             self._reconciler,
-            self._hooks,
+            self._admission,
             self._memory,
             self._callbacks.facts(),
             self._certificates.facts(),

@@ -7,9 +7,7 @@ are being started for it.
 
 import asyncio
 import hmac
-import time
-from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Set
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from ipaddress import IPv6Address, ip_address
 from typing import Protocol
@@ -17,12 +15,10 @@ from typing import Protocol
 import structlog
 from aiohttp import web
 
-from streamd.auth.decide import Allowed, Decision, Refused
-from streamd.auth.gate import Consent, Gate
-from streamd.auth.refusal import Refusal
-from streamd.auth.room import is_taken, make_room
-from streamd.auth.slowdown import Slowdown
-from streamd.engines.base import HookAnswer, HookRequest, OpenPort, Streams
+from streamd.auth.admission import Admission
+from streamd.auth.decide import Refused
+from streamd.auth.room import Server
+from streamd.engines.base import HookAnswer, HookRequest, OpenPort
 from streamd.engines.ports import refusal
 from streamd.observed import Publisher
 
@@ -35,11 +31,10 @@ STOP_TIMEOUT_S = 1.0
 HELD_BACK = 256
 """At most so many refusals are held back at once; further ones are sent at once."""
 
-_NOT_THE_CLIENTS_FAULT = frozenset({"stopping", "busy", "unsuitable", "failed", "unasked"})
 _SERVER_HEADER = {"Server": "streamd"}  # otherwise the versions of Python and aiohttp
 
 
-class HookEngine(Protocol):
+class HookEngine(Server, Protocol):
     """What the endpoint needs of a `streamd.engines.base.MediaEngine`."""
 
     def parse_hook(self, body: bytes, content_type: str) -> HookRequest:
@@ -51,12 +46,6 @@ class HookEngine(Protocol):
     async def discard(self, request: HookRequest) -> None:
         """Undo what the server did already for a publisher that is about to be refused."""
 
-    async def streams(self) -> Streams:
-        """List what is being published and waited for now."""
-
-    async def kick(self, stream: str, client_id: str) -> None:
-        """Disconnect one publisher. One that is gone already is no error."""
-
 
 class HookServer:
     """Answers the hooks of every media server, at one loopback address.
@@ -64,52 +53,30 @@ class HookServer:
     Args:
         hook_path: the unguessable part of the address, shared with the servers.
         engines: the engine of each server, by name; looked up at each hook.
-        decide: whether a client may publish.
+        admission: whether a client may publish.
         on_admitted: told of each publisher that was let in, after the answer was sent.
         on_gone: told of the server and client id of each publisher that left, likewise.
-        quiesced: servers on which every publish is refused, because they are being stopped.
-        present: who publishes a stream now. A second one is refused where the server would not
-            do so itself: on another server, or under another name of the same stream. A process
-            of streamd's own gives way to it: it is disconnected before the second is let in.
-        gate: who else may turn a publisher away; None: nobody.
-        on_allowed: told of the server, the stream as it is published there and the client id of
-            each RTMP publisher who may come, before others are asked and it is let in.
-
-    Attributes:
-        refusals: the last refusal by the pattern of the rule that decided.
-        refused: how many were refused since the start, by reason in one word.
     """
 
-    def __init__(  # noqa: PLR0913 - each is one thing that it asks or tells
+    def __init__(
         self,
         hook_path: str,
         *,
         engines: Mapping[str, HookEngine],
-        decide: Callable[[HookRequest], Decision],
+        admission: Admission,
         on_admitted: Callable[[Publisher], None],
         on_gone: Callable[[str, str], None],
-        quiesced: Set[str] = frozenset(),
-        present: Callable[[str], Publisher | None] = lambda _: None,
-        gate: Gate | None = None,
-        on_allowed: Callable[[str, str, str], Awaitable[None]] | None = None,
     ) -> None:
         self._hook_path = hook_path
         self._engines = engines
-        self._decide = decide
+        self._admission = admission
         self._on_admitted = on_admitted
         self._on_gone = on_gone
-        self._quiesced = quiesced
-        self._present = present
-        self._gate = gate
-        self._on_allowed = on_allowed
-        self._slowdown = Slowdown()
         self._held_back = 0
         self._stopping = asyncio.Event()
         self._runner: web.AppRunner | None = None
         self._site: web.TCPSite | None = None
         self._address: tuple[str, int] | None = None
-        self.refusals: dict[str, Refusal] = {}
-        self.refused: Counter[str] = Counter()
 
     async def start(self, host: str, port: int) -> None:
         """Listen at an address; when listening elsewhere already, move there.
@@ -179,17 +146,11 @@ class HookServer:
     async def _handle_publish(
         self, request: web.Request, server: str, engine: HookEngine, hook: HookRequest
     ) -> web.StreamResponse:
-        decision, consent = self._decision(server, hook), Consent()
-        if isinstance(decision, Allowed):
-            if self._on_allowed is not None and hook.protocol == "rtmp":
-                await self._on_allowed(server, decision.published_as, hook.client_id)
-            decision, consent = await self._ask(server, engine, decision, hook)
-        if isinstance(decision, Allowed):
-            decision = await self._make_room(decision, hook)
+        decision, consent = await self._admission.ask(server, engine, hook)
         if isinstance(decision, Refused):
             consent.finish(False)
             await engine.discard(hook)
-            await self._note_refusal(server, hook, decision)
+            await self._hold_back(self._admission.turned_away(server, hook, decision))
             return _worded(engine.answer(allow=False))
         try:
             response = await _send(request, engine.answer(allow=True))
@@ -221,77 +182,8 @@ class HookServer:
         self._on_admitted(publisher)
         return response
 
-    def _decision(self, server: str, hook: HookRequest) -> Decision:
-        try:
-            decision = self._decide(hook)
-        except Exception:
-            log.exception("hook.failed", server=server)
-            return Refused("failed", "an error in streamd, logged right before this", "***")
-        if isinstance(decision, Refused):
-            return decision
-        if server in self._quiesced:
-            return Refused("stopping", "the server is being stopped", decision.stream)
-        if hook.objection is not None:
-            return Refused("unsuitable", hook.objection, decision.stream)
-        other = self._present(decision.stream)
-        if (
-            other is not None
-            and not other.internal
-            and (other.server, other.published_as) != (server, decision.published_as)
-        ):
-            reason = f"it is being published already, on server {other.server}"
-            return Refused("busy", reason, decision.stream)
-        return decision
-
-    async def _ask(
-        self, server: str, engine: HookEngine, allowed: Allowed, hook: HookRequest
-    ) -> tuple[Decision, Consent]:
-        """Ask others about a publisher who may come as far as streamd is concerned."""
-        if self._gate is None or not self._gate.asks or allowed.internal:
-            return allowed, Consent()
-        other = self._present(allowed.stream)
-        if (
-            other is not None
-            and not other.internal
-            and await is_taken(engine, allowed.published_as, hook.client_id)
-        ):
-            # The server would find that out after others were told that it comes.
-            return Refused("busy", "it is being published already", allowed.stream), Consent()
-        try:
-            consent = await self._gate.ask(server, hook, allowed)
-        except Exception:
-            log.exception("hook.failed", server=server)
-            reason = "an error in streamd, logged right before this"
-            return Refused("failed", reason, allowed.stream), Consent()
-        if consent.refused is not None:
-            return consent.refused, consent
-        return self._decision(server, hook), consent  # much may have changed meanwhile
-
-    async def _make_room(self, allowed: Allowed, hook: HookRequest) -> Decision:
-        """Let streamd's own publisher of a stream, and nobody else, give way."""
-        own = self._present(allowed.stream)
-        if own is None or not own.internal or own.client_id == hook.client_id:
-            return allowed
-        return await make_room(allowed, own, self._engines.get(own.server))
-
-    async def _note_refusal(self, server: str, hook: HookRequest, refused: Refused) -> None:
-        """Log and count a refusal, and wait for as long as its answer is to be held back."""
-        self.refused[refused.kind] += 1
-        if refused.pattern is not None:
-            self.refusals[refused.pattern] = Refusal(datetime.now(UTC), refused.reason)
-        delay_s = 0.0
-        if refused.kind not in _NOT_THE_CLIENTS_FAULT:
-            delay_s = self._slowdown.failed(hook.address, time.monotonic())
-        log.warning(
-            "publisher.refused",
-            server=server,
-            stream=refused.shown,
-            address=hook.address,
-            protocol=hook.protocol,
-            client=hook.client_id,
-            reason=refused.reason,
-            delay_s=delay_s,
-        )
+    async def _hold_back(self, delay_s: float) -> None:
+        """Wait for as long as an answer is to be held back."""
         if delay_s == 0 or self._held_back >= HELD_BACK:
             return
         self._held_back += 1

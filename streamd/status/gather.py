@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from streamd.auth.hooks_api import HookServer
+from streamd.auth.admission import Admission
 from streamd.callbacks.facts import CallbackFacts
 from streamd.certificates.facts import CertificateFacts
 from streamd.configuration import Configuration
@@ -17,7 +17,7 @@ from streamd.version import __version__
 def gather(
     configuration: Configuration,
     reconciler: Reconciler,
-    hooks: HookServer,
+    admission: Admission,
     memory: Memory,
     callbacks: Mapping[str, CallbackFacts],
     certificates: Mapping[str, CertificateFacts],
@@ -27,7 +27,7 @@ def gather(
     Args:
         configuration: what is applied, and what became of the file.
         reconciler: what exists, and what its servers and FFmpegs told last.
-        hooks: who was refused.
+        admission: who was refused.
         memory: of the report before.
         callbacks: what became of the requests to each.
         certificates: how each is.
@@ -55,8 +55,8 @@ def gather(
             for name in (desired.servers if desired else ())
         },
         behind=reconciler.behind(),
-        refusals=hooks.refusals,
-        refused=hooks.refused,
+        refusals=admission.refusals,
+        refused=admission.refused,
         memory=memory,
         callbacks=callbacks,
         certificates=certificates,

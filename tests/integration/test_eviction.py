@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from streamd.auth.admission import Admission
 from streamd.auth.decide import Allowed, Decision, Refused
 from streamd.auth.hooks_api import HookServer
 from streamd.config.addresses import split_address
@@ -58,10 +59,9 @@ async def asked_server(tmp_path: Path, engine: EngineName, binary: Path) -> Asyn
     hooks = HookServer(
         SECRETS.hook_path,
         engines={"main": driver},
-        decide=decide,
+        admission=Admission(decide, {"main": driver}, present=asked.present.get),
         on_admitted=asked.admit,
         on_gone=asked.gone,
-        present=asked.present.get,
     )
     await hooks.start(*split_address(spec.hooks))
     try:

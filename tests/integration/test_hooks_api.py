@@ -19,6 +19,7 @@ from aiohttp import web
 from structlog.testing import capture_logs
 
 from streamd.auth import hooks_api, room
+from streamd.auth.admission import Admission
 from streamd.auth.decide import Allowed, AuthIndex, Decision, Refused, decide_publish
 from streamd.auth.gate import Consent
 from streamd.auth.hooks_api import BODY_BYTES, HookServer
@@ -93,6 +94,7 @@ class Endpoint:
 
     port: int
     server: HookServer
+    admission: Admission
     admitted: list[Publisher] = field(default_factory=list)
     gone: list[tuple[str, str]] = field(default_factory=list)
     quiesced: set[str] = field(default_factory=set)
@@ -125,19 +127,18 @@ async def endpoint() -> AsyncIterator[Endpoint]:
     engine = SrsWords()
     present: dict[str, Publisher] = {}
     gate = StubGate()
+    engines = {"main": engine, "broken": BrokenEngine()}
+    admission = Admission(decide, engines, quiesced=quiesced, present=present.get, gate=gate)
     server = HookServer(
         HOOK_PATH,
-        engines={"main": engine, "broken": BrokenEngine()},
-        decide=decide,
+        engines=engines,
+        admission=admission,
         on_admitted=admitted.append,
         on_gone=lambda server, client: gone.append((server, client)),
-        quiesced=quiesced,
-        present=present.get,
-        gate=gate,
     )
     port = free_port()
     await server.start("127.0.0.1", port)
-    yield Endpoint(port, server, admitted, gone, quiesced, engine, present, gate)
+    yield Endpoint(port, server, admission, admitted, gone, quiesced, engine, present, gate)
     await server.stop()
 
 
@@ -202,8 +203,8 @@ async def test_a_bad_key_is_refused_and_counted_without_showing_it(
         assert await post(client, endpoint.url(), hook("lot/cam7-guessed-secret")) == NO
         assert await post(client, endpoint.url(), hook("other-secret/x-guessed-secret")) == NO
     assert endpoint.admitted == []
-    assert endpoint.server.refused == {"wrong_key": 2, "unknown_stream": 1}
-    assert set(endpoint.server.refusals) == {"live/a", "lot/cam7"}
+    assert endpoint.admission.refused == {"wrong_key": 2, "unknown_stream": 1}
+    assert set(endpoint.admission.refusals) == {"live/a", "lot/cam7"}
     assert [entry["event"] for entry in logs] == ["publisher.refused"] * 3
     shown = [entry["stream"] for entry in logs]
     assert shown == ["live/a", "lot/cam7***", "oth***/x?g***"]
@@ -226,14 +227,14 @@ async def test_a_second_publisher_of_a_stream_under_another_name_is_refused(
     assert await post(client, endpoint.url(), hook(f"lot/cam7-{SECRET}")) == NO
     endpoint.present["live/a"] = Publisher("other", "live/a", "live/a", "c0")
     assert await post(client, endpoint.url(), hook(secret=SECRET)) == NO
-    assert endpoint.server.refused == {"busy": 2}
+    assert endpoint.admission.refused == {"busy": 2}
 
 
 async def test_a_name_that_the_server_cannot_carry_is_refused(
     endpoint: Endpoint, client: aiohttp.ClientSession
 ) -> None:
     assert await post(client, endpoint.url(), hook("open/a.b")) == NO
-    assert endpoint.server.refused == {"unsuitable": 1}
+    assert endpoint.admission.refused == {"unsuitable": 1}
 
 
 async def test_streamds_own_publisher_gives_way_before_the_answer(
@@ -277,7 +278,7 @@ async def test_one_that_cannot_be_made_to_give_way_keeps_its_stream(
     endpoint.engine.live = {"own": "open/x"}
     endpoint.present["open/x"] = Publisher("main", "open/x", "open/x", "own", internal=True)
     assert await post(client, endpoint.url(), hook("open/x")) == NO
-    assert endpoint.server.refused == {"busy": 1}
+    assert endpoint.admission.refused == {"busy": 1}
     assert endpoint.admitted == []
 
 
@@ -298,8 +299,8 @@ async def test_others_can_refuse_and_their_guessers_are_slowed_down(
         assert await post(client, endpoint.url(), hook(secret=SECRET)) == NO
     assert endpoint.admitted == []
     assert gate.finished == [False]
-    assert endpoint.server.refused == {"vetoed": 1}
-    assert endpoint.server.refusals["live/a"].reason == "callback billing refuses it"
+    assert endpoint.admission.refused == {"vetoed": 1}
+    assert endpoint.admission.refusals["live/a"].reason == "callback billing refuses it"
     assert endpoint.engine.discarded == ["c1"]
     assert SECRET not in repr(logs)
 
@@ -318,7 +319,7 @@ async def test_what_changed_while_others_were_asked_counts(
 ) -> None:
     gate.meanwhile = lambda: endpoint.quiesced.add("main")
     assert await post(client, endpoint.url(), hook(secret=SECRET)) == NO
-    assert endpoint.server.refused == {"stopping": 1}
+    assert endpoint.admission.refused == {"stopping": 1}
     assert gate.finished == [False]
 
 
@@ -328,7 +329,7 @@ async def test_nobody_is_asked_about_a_name_that_the_server_has_taken(
     endpoint.present["open/x"] = Publisher("main", "open/x", "open/x", "c0")
     endpoint.engine.live = {"c0": "open/x"}
     assert await post(client, endpoint.url(), hook("open/x")) == NO
-    assert (gate.asked, endpoint.server.refused) == ([], {"busy": 1})
+    assert (gate.asked, endpoint.admission.refused) == ([], {"busy": 1})
     endpoint.engine.live = {}  # who had it has just left, and no hook told yet
     assert await post(client, endpoint.url(), hook("open/x")) == YES
 
@@ -373,7 +374,7 @@ async def test_the_answer_is_sent_before_the_daemon_is_told() -> None:
     server = HookServer(
         HOOK_PATH,
         engines={"main": SrsWords()},
-        decide=decide,
+        admission=Admission(decide, {"main": SrsWords()}),
         on_admitted=on_admitted,
         on_gone=lambda *_: None,
     )
@@ -436,7 +437,7 @@ async def test_only_this_machine_is_answered() -> None:
     server = HookServer(
         HOOK_PATH,
         engines={"main": SrsWords()},
-        decide=decide,
+        admission=Admission(decide, {"main": SrsWords()}),
         on_admitted=lambda _: None,
         on_gone=lambda *_: None,
     )
@@ -481,7 +482,7 @@ async def test_a_bug_refuses_and_the_endpoint_lives_on(
     assert [entry["event"] for entry in logs if entry["log_level"] == "error"] == [
         "hook.failed"
     ] * 2
-    assert endpoint.server.refused == {"failed": 1}
+    assert endpoint.admission.refused == {"failed": 1}
     assert await post(client, endpoint.url(), hook(secret=SECRET)) == YES
 
 
@@ -491,7 +492,7 @@ async def test_a_server_that_is_being_stopped_lets_nobody_in(
     endpoint.quiesced.add("main")
     for _ in range(10):  # and slows nobody down for it
         assert await post(client, endpoint.url(), hook(secret=SECRET)) == NO
-    assert endpoint.server.refused == {"stopping": 10}
+    assert endpoint.admission.refused == {"stopping": 10}
     assert await post(client, endpoint.url(), hook(action="on_unpublish")) == YES
     endpoint.quiesced.clear()
     assert await post(client, endpoint.url(), hook(secret=SECRET)) == YES
@@ -504,7 +505,7 @@ async def test_who_guesses_is_held_back_and_others_are_not(endpoint: Endpoint) -
             asyncio.create_task(post(client, endpoint.url(), hook(secret=f"guess{number}-------")))
             for number in range(20)
         ]
-        await wait_until(lambda: endpoint.server.refused["wrong_key"] == 20)
+        await wait_until(lambda: endpoint.admission.refused["wrong_key"] == 20)
         assert await post(client, endpoint.url(), hook(secret="wrong", ip="192.0.2.2")) == NO
         assert await post(client, endpoint.url(), hook(secret=SECRET)) == YES
         assert sum(not guess.done() for guess in guesses) >= 10
@@ -516,7 +517,7 @@ async def test_a_port_that_is_taken_is_named(endpoint: Endpoint) -> None:
     second = HookServer(
         HOOK_PATH,
         engines={},
-        decide=decide,
+        admission=Admission(decide, {}),
         on_admitted=lambda _: None,
         on_gone=lambda *_: None,
     )
@@ -603,7 +604,7 @@ async def test_srs_asks_and_heeds_the_answer(endpoint: Endpoint, srs_rtmp_port: 
     base = f"rtmp://127.0.0.1:{srs_rtmp_port}"
     with publisher(f"{base}/live/a?secret=wrong-secret") as refused:
         await wait_until(lambda: not refused.alive(), what="the refused publisher to end")
-    assert endpoint.server.refused == {"wrong_key": 1}
+    assert endpoint.admission.refused == {"wrong_key": 1}
     with publisher(f"{base}/lot/cam7-{SECRET}") as admitted:
         await wait_until(lambda: endpoint.admitted, what="the publisher to be let in")
         assert admitted.alive()

@@ -12,6 +12,7 @@ import pytest
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
+from streamd.auth.admission import Admission
 from streamd.auth.decide import Refused
 from streamd.auth.hooks_api import HookServer
 from streamd.config.models import Daemon
@@ -38,7 +39,7 @@ class Machine:
         hooks = HookServer(
             "path",
             engines={},
-            decide=lambda _: refused,
+            admission=Admission(lambda _: refused, {}),
             on_admitted=lambda _: None,
             on_gone=lambda _server, _client: None,
         )
