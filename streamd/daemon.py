@@ -7,7 +7,7 @@ import platform
 import signal
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,6 +20,7 @@ from streamd.auth.hooks_api import HookServer
 from streamd.auth.sessions import Sessions
 from streamd.callbacks.service import Callbacks
 from streamd.certificates.keeper import Certificates
+from streamd.changes.change import Change
 from streamd.config.watch import ConfigWatcher
 from streamd.configuration import Accepted, Configuration
 from streamd.control_api import ControlServer, changes_json
@@ -64,43 +65,40 @@ PASS_LIMIT_S = 60.0
 """Without a pass for so long the daemon hangs, and systemd may restart it."""
 
 
+async def run(settings: Settings) -> int:
+    """Run streamd until SIGTERM or SIGINT, and return the exit status.
+
+    Raises:
+        StreamdError: it cannot start.
+    """
+    state = State(settings)
+    with state.held():
+        return await Daemon(settings, state).run()
+
+
 class Daemon:
     """streamd, from start to stop.
 
     Args:
         settings: where it keeps what.
+        state: the same directories, held by this process.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, state: State) -> None:
         self._settings = settings
-        self._state = State(settings)
+        self._state = state
         self._notifier = Notifier()
         self._stop = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
-
-    async def run(self) -> int:
-        """Run until SIGTERM or SIGINT, and return the exit status.
-
-        Raises:
-            StreamdError: it cannot start.
-        """
-        self._state.prepare()
-        self._state.lock()
-        try:
-            self._build()
-            return await self._run()
-        finally:
-            self._state.unlock()
-
-    def _build(self) -> None:
-        settings = self._settings
-        self._secrets = self._state.server_secrets()
+        self._auth: AuthIndex | None = None
+        self._memory = Memory()
+        self._secrets = state.server_secrets()
         self._supervisord = Supervisord(settings.runtime_dir, settings.log_dir)
-        self._servers = Servers(self._state, self._supervisord, settings.log_dir, self._engine)
+        self._servers = Servers(state, self._supervisord, settings.log_dir, self._engine)
         sessions = Sessions(settings.runtime_dir / "sessions.jsonl")
         self._publishers = Publishers(sessions)
         self._reconciler = Reconciler(
-            self._supervisord, self._servers, self._publishers, self._state, settings.log_dir
+            self._supervisord, self._servers, self._publishers, state, settings.log_dir
         )
         self._configuration = Configuration(
             settings.config,
@@ -109,7 +107,7 @@ class Daemon:
             self._reconciler,
             self._accept,
         )
-        self._certificates = Certificates(self._state.certificates_directory, settings.outbox)
+        self._certificates = Certificates(state.certificates_directory, settings.outbox)
         self._callbacks = Callbacks(
             settings.outbox,
             platform.node(),
@@ -142,15 +140,18 @@ class Daemon:
             status=lambda: report(self._snapshot()),
         )
         self._watcher = ConfigWatcher()
-        self._auth: AuthIndex | None = None
-        self._memory = Memory()
 
     def _engine(self, spec: ServerSpec) -> MediaEngine:
         return make_engine(
             spec, directory=self._state.server_directory(spec.name), secrets=self._secrets
         )
 
-    async def _run(self) -> int:
+    async def run(self) -> int:
+        """Run until SIGTERM or SIGINT, and return the exit status.
+
+        Raises:
+            StreamdError: it cannot start.
+        """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
@@ -296,15 +297,20 @@ class Daemon:
     async def _reload(self, *, asked: bool = False) -> None:
         if self._stop.is_set():
             return
-        self._notifier.reloading()
         try:
-            await self._configuration.reload(asked=asked)
-            if asked:
-                self._certificates.retry()
+            await self._reload_now(asked=asked)
         except StreamdError as error:
             log.debug("reload.refused", error=str(error))  # told by log, status and metric
         except Exception:
             log.exception("reload.failed")
+
+    async def _reload_now(self, *, asked: bool, force: bool = False) -> Sequence[Change]:
+        self._notifier.reloading()
+        try:
+            found = await self._configuration.reload(asked=asked, force=force)
+            if asked:
+                self._certificates.retry()
+            return found
         finally:
             self._notifier.ready(self._summary())
 
@@ -315,12 +321,7 @@ class Daemon:
     async def _on_reload(self, force: bool, wait_s: float) -> Mapping[str, Any]:
         if self._stop.is_set():
             raise ControlError("streamd is being stopped")
-        self._notifier.reloading()
-        try:
-            found = await self._configuration.reload(asked=True, force=force)
-            self._certificates.retry()
-        finally:
-            self._notifier.ready(self._summary())
+        found = await self._reload_now(asked=True, force=force)
         if wait_s > 0:
             try:
                 async with asyncio.timeout(wait_s):

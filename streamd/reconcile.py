@@ -35,9 +35,9 @@ from streamd.process_names import (
     archive_process_name,
     playout_process_name,
     reports_progress,
-    server_of,
     server_process_name,
 )
+from streamd.process_watch import ProcessWatch
 from streamd.processes import Workshop
 from streamd.publishers import Publishers
 from streamd.recordings.archives import Archives
@@ -46,7 +46,6 @@ from streamd.recordings.serving import restore, withhold
 from streamd.servers import Servers
 from streamd.stalls import Heed, Stalls, failure_of
 from streamd.state import State
-from streamd.supervision.exits import ExitWatcher
 from streamd.supervision.process import ProcessRunner
 from streamd.wanted import PlanIndex, is_on_call, wanted_jobs
 
@@ -106,9 +105,7 @@ class Reconciler:
         self._passed = asyncio.Condition()
         self._begun = self._ended = 0
         self.passed_at = time.monotonic()
-        self._exits = ExitWatcher()
-        self._pids: frozenset[int] = frozenset()
-        self._alive: Mapping[str, int] | None = None
+        self._watch = ProcessWatch(self.stalls, publishers, self.listings, self._exited)
         self._asked_at: Mapping[str, float] = {}
         self._on_call = False
         self._stopping = False
@@ -228,7 +225,7 @@ class Reconciler:
             if self.desired is not None:
                 await self._ladders.renew(self.desired, listings)
             now = time.monotonic()
-            for name in (self._alive or {}).keys() - self.listings.errors.keys():
+            for name in self._watch.servers.keys() - self.listings.errors.keys():
                 job = self._jobs.get(server_process_name(name))
                 if job is not None:
                     self.histories.advanced(job, now)
@@ -237,7 +234,7 @@ class Reconciler:
     async def close(self) -> None:
         """End operations that are under way; what runs, runs on."""
         await self._operations.close()
-        self._exits.close()
+        self._watch.close()
 
     # One pass
 
@@ -250,7 +247,7 @@ class Reconciler:
         leaving = {} if self._stopping else await self.leaving.look()
         if self.desired is not desired:  # so that all of a pass is of one configuration
             return AGAIN_S
-        self._watch(processes)
+        self._watch.look(processes)
         now = time.monotonic()
         clock = datetime.now(UTC)
         self.observed = Observed(
@@ -347,31 +344,6 @@ class Reconciler:
             return 0
         history = self.histories.by_process.get(step.process)
         return history.failures if history else 0
-
-    def _watch(self, processes: Mapping[str, ObservedProcess]) -> None:
-        """Be woken by exits, and draw what follows from a server's."""
-        now = time.monotonic()
-        pids = {process.pid: name for name, process in processes.items() if process.pid}
-        for pid in pids.keys() - self._pids:
-            self._exits.watch(pid, partial(self._exited, pid))
-            self.stalls.started(pids[pid], pid, now)
-        for pid in self._pids - pids.keys():
-            self.stalls.ended(pid)
-        self._pids = frozenset(pids)
-        self._watch_servers(
-            {server: pid for pid, name in pids.items() if (server := server_of(name)) is not None}
-        )
-
-    def _watch_servers(self, alive: Mapping[str, int]) -> None:
-        """Take the servers that run, with their pids; whoever published on an ended one is gone."""
-        if self._alive is None:  # the first pass: what a streamd before this one left
-            self._publishers.keep_servers(set(alive))
-        for server, pid in (self._alive or {}).items():
-            if alive.get(server) != pid:
-                log.warning("server.ended", server=server)
-                self._publishers.server_ended(server)
-        self.listings.set_running(alive)
-        self._alive = alive
 
     def _exited(self, pid: int) -> None:
         """Note an exit at once: supervisord, which tells the rest, may have ended too."""

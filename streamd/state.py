@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import secrets
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -26,6 +27,20 @@ class State:
         self._settings = settings
         self._locks: list[int] = []
         self._loaded: dict[str, str] = {}
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Make the directories, and hold them for this process until the end of a block.
+
+        Raises:
+            SettingsError: one cannot be made or used, or another daemon holds them.
+        """
+        self.prepare()
+        self._lock()
+        try:
+            yield
+        finally:
+            self._unlock()
 
     def prepare(self) -> None:
         """Make the directories, private to this user.
@@ -53,7 +68,7 @@ class State:
                     f"--{name.replace('_', '-')} (STREAMD_{name.upper()}) or fix its permissions"
                 ) from error
 
-    def lock(self) -> None:
+    def _lock(self) -> None:
         """Hold the directories for this process.
 
         Raises:
@@ -64,19 +79,19 @@ class State:
             try:
                 descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             except OSError as error:
-                self.unlock()
+                self._unlock()
                 raise SettingsError(f"{path} cannot be made: {error.strerror}") from error
             self._locks.append(descriptor)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
-                self.unlock()
+                self._unlock()
                 raise SettingsError(
                     f"another streamd runs on {directory}; stop it, or give this one its own "
                     "--state-dir and --runtime-dir"
                 ) from error
 
-    def unlock(self) -> None:
+    def _unlock(self) -> None:
         """Let go of the directories."""
         while self._locks:
             os.close(self._locks.pop())

@@ -12,7 +12,6 @@ from hypothesis import settings
 from tests.support.streamd import LOST
 
 _AGAIN = "run again"
-_WITH_REAL_PROGRAMS = {"integration", "end_to_end"}
 
 # How long an example takes says more of who else uses the machine than of the code.
 # In CI the examples are the same each time, so that a run speaks of the change alone; whoever works
@@ -42,16 +41,14 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     not, because most tests want to see whether somebody disconnected them.
 
     The other is a machine of CI that others use too, on which one of hundreds of tests with real
-    programs may see them in an order that no wait of it expects. A fault of the project fails
-    twice; one that does not is a fault still, so that the summary shows how the first run failed.
+    programs or clocks may see things in an order that no wait of it expects. A fault of the project
+    fails twice; one that does not is a fault still, so that the summary shows how the first run
+    failed.
     """
     lost = len(LOST)
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     reports = runtestprotocol(item, log=False, nextitem=nextitem)
-    real = _WITH_REAL_PROGRAMS & set(item.path.parts)
-    if any(report.failed for report in reports) and (
-        any(LOST[lost:]) or ("CI" in os.environ and real)
-    ):
+    if any(report.failed for report in reports) and (any(LOST[lost:]) or "CI" in os.environ):
         first = "\n".join(map(_told_by, reports))
         item._initrequest()  # type: ignore[attr-defined] # as runners of flaky tests do
         reports = runtestprotocol(item, log=False, nextitem=nextitem)

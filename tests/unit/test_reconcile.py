@@ -10,6 +10,7 @@ import pytest
 
 from streamd import apply, demand, flow, listings, operations, reconcile, stalls, wanted
 from streamd.desired import SourceSpec, StreamRule
+from streamd.jobs import ServerJob, job_identity
 from streamd.playout.spec import PullInput
 from streamd.process_names import archive_process_name
 from streamd.wanted import archive_jobs
@@ -217,7 +218,10 @@ async def test_a_save_while_a_server_is_down_leaves_no_engine_of_the_past(
     core.main.busy = "TCP port 1935 is taken"
     await core.desire(desired())
     await wait_until(lambda: core.failures("server.main") >= 1, 30)
-    await core.desire(desired(servers={"main": replace(SERVER, api=1999)}))
+    changed = replace(SERVER, api=1999)
+    await core.desire(desired(servers={"main": changed}))
+    tried = job_identity(ServerJob("server.main", changed))  # not the one before it any more
+    await wait_until(lambda: core.reconciler.histories.by_process["server.main"].job == tried, 30)
     core.main.busy = None
     await core.until_runs("server.main")
     core.publish()

@@ -56,14 +56,15 @@ def test_a_directory_of_somebody_else_is_refused(settings: Settings) -> None:
 
 
 def test_one_daemon_at_a_time_holds_the_directories(state: State, settings: Settings) -> None:
-    state.lock()
     second = State(settings)
-    with pytest.raises(SettingsError, match="another streamd runs"):
-        second.lock()
-    state.unlock()
-    state.unlock()
-    second.lock()
-    second.unlock()
+    with (
+        state.held(),
+        pytest.raises(SettingsError, match="another streamd runs"),
+        second.held(),
+    ):
+        pass
+    with second.held():
+        pass
 
 
 def test_the_servers_secrets_stay_over_restarts(state: State, settings: Settings) -> None:
