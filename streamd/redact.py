@@ -1,17 +1,27 @@
 """Secrets leave no trace: what is written for people passes through here first.
 
-Stdlib only and free of I/O, so that it also serves inside supervisord.
+Needs the standard library alone and is free of I/O, so that it also serves inside supervisord and
+in playouts and archives.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from urllib.parse import unquote
+
+from streamd.ffmpeg.rtmp_address import split_rtmp
 
 MASK = "***"
 
 # What a client presents as its secret is masked whether it is one or not: media servers log the
 # wrong ones too, and those are often right ones with a letter missing.
 _PRESENTED = re.compile(r"(?<=secret=)[^&\"'\s]+")
+
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+-]*://[^\s'\"]*[^\s'\".,:;]")
+
+_SHORTEST_VALUE = 6  # what is shorter in a query is mostly a flag, such as `s_bl=1`
+_SECRET_NAME = re.compile(r"(?i)pass|pwd|key|token|secret|auth|sig|streamid")
+_PLACEHOLDERS = ("{app}", "{stream}")  # of a target's address; the names they stand for are public
 
 _SHORT = 4
 _NOT_IN_WORD = "(?<![A-Za-z0-9])", "(?![A-Za-z0-9])"
@@ -114,3 +124,65 @@ def _masked_parameter(parameter: str) -> str:
     if not equals:
         return MASK if name else ""
     return f"{name}={MASK}" if value else parameter
+
+
+def redact_urls(text: str) -> str:
+    """Return a text with every address in it as `redact_url` shows it.
+
+    A full stop, comma, colon or semicolon at the end of an address is taken for the text's.
+    """
+    return _ADDRESS.sub(lambda match: redact_url(match[0]), text)
+
+
+def redact_text(text: str, *addresses: str) -> str:
+    """Return a message with its addresses redacted, and the secrets of `addresses` masked.
+
+    The addresses of targets may hold `{app}` and `{stream}`, which are masked nowhere.
+    """
+    found = {part for each in addresses for part in address_secrets(each, with_flags=True)}
+    return Redactor(found.difference(_PLACEHOLDERS))(redact_urls(text))
+
+
+def address_secrets(url: str, *, with_flags: bool = False) -> tuple[str, ...]:
+    """Return the texts of an address that must be masked wherever they are shown, longest first.
+
+    They are name and password, the stream of an RTMP address, and of the query the values that
+    are long or named as a secret is; each as it is written and as it is meant. Host, port and app
+    are none of them, nor is the path of an address that is not RTMP.
+
+    Args:
+        url: the address; what is none has no secrets.
+        with_flags: all that `redact_url` masks, so short values and the last part of any path too.
+            A message can do without these words, and a log cannot.
+    """
+    scheme, _, rest = url.partition("://")
+    place, _, query = rest.partition("?")
+    authority, _, path = place.partition("/")
+    credentials = authority.rpartition("@")[0]
+    found = {credentials, credentials.partition(":")[2]}
+    queries = [query]
+    if scheme in ("rtmp", "rtmps"):
+        app, stream = _rtmp_names(url)
+        found |= {stream, stream.partition("?")[0]}
+        queries += (app.partition("?")[2], stream.partition("?")[2])
+    if with_flags and "/" in path:
+        found.add(path.rpartition("/")[2])
+    for name, value in _parameters(queries):
+        if with_flags or len(value) >= _SHORTEST_VALUE or _SECRET_NAME.search(name):
+            found.add(value)
+    found |= {unquote(text) for text in found}
+    return tuple(sorted(found - {""}, key=lambda text: (-len(text), text)))
+
+
+def _rtmp_names(url: str) -> tuple[str, str]:
+    try:
+        return split_rtmp(url)[1:]
+    except ValueError:  # nothing is sent to it, nor pulled from it
+        return "", ""
+
+
+def _parameters(queries: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield names and values; what stands there without a name is a value."""
+    for parameter in (part for query in queries for part in query.split("&")):
+        name, equals, value = parameter.partition("=")
+        yield (name, value) if equals else ("", name)

@@ -11,6 +11,7 @@ from streamd.config.addresses import progress_address
 from streamd.errors import FFmpegError
 from streamd.ffmpeg.rtmp_address import parameters, split_rtmp
 from streamd.jobs import TargetJob
+from streamd.redact import address_secrets
 from streamd.supervision.process import PID_ADDRESS, ProcessSpec
 
 # A media server drops a silent publisher by itself (SRS after 21.5 s) and a target must outlast a
@@ -37,8 +38,6 @@ FIRST_PRESET_FD = 3
 
 _PRESET_LINE_BYTES = 990  # FFmpeg reads lines of 999 and takes the rest for another line
 _RTMP_APP_BYTES = 127  # APP_MAX_LENGTH in libavformat/rtmpproto.c
-
-_SECRET_PARAMETER_LENGTH = 6  # what is shorter is a flag such as `s_bl=1`
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,15 +259,10 @@ def _concat_quoted(value: str) -> str:
 
 
 def secrets_of_job(job: TargetJob) -> tuple[str, ...]:
-    """Return every text of a job that must be masked where it is shown, longest first.
-
-    Raises:
-        ValueError: its address is none.
-    """
-    found = set(_address_secrets(job.output_url))
+    """Return every text of a job that must be masked where it is shown, longest first."""
+    found = set(address_secrets(job.output_url))
     if job.input_secret:
         found.update(name_secrets(job.input_url))
-    found |= {unquote(text) for text in found}
     return tuple(sorted(found - {""}, key=lambda text: (-len(text), text)))
 
 
@@ -277,17 +271,3 @@ def name_secrets(input_url: str) -> tuple[str, ...]:
     name = input_url.partition("?")[0].rpartition("/")[2]
     plain = name.removesuffix(".flv")
     return tuple(dict.fromkeys((name, plain, unquote(name), unquote(plain))))
-
-
-def _address_secrets(url: str) -> list[str]:
-    place, _, query = url.partition("?")
-    credentials = place.partition("://")[2].partition("/")[0].rpartition("@")[0]
-    found = [credentials, credentials.partition(":")[2]]
-    if not url.startswith("srt:"):
-        _, app, stream = split_rtmp(url)
-        found += [stream, stream.partition("?")[0]]
-        query = f"{app.partition('?')[2]}&{stream.partition('?')[2]}"
-    for name, value in parameters(query):
-        if len(value) >= _SECRET_PARAMETER_LENGTH or name in ("passphrase", "streamid"):
-            found.append(value)
-    return found

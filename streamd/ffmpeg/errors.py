@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from streamd.redact import redact_url
+from streamd.redact import redact_urls
 
 _RECENT_LINES = 40
 _LONGEST = 300
@@ -194,7 +194,6 @@ _LAST_OF_RUN = re.compile(
 _STARTED = "streamd: started "  # the line that supervisord's child logs first
 _NOISE = re.compile(r"\s*$|\[\w+\] $|streamd: |\s*Last message repeated|Consider increasing")
 _STOPPED = "Immediate exit requested"
-_URL = re.compile(r"[a-z]+://[^\s'\"]*[^\s'\".,:;]")
 _REASON = re.compile(r": (?P<reason>[^:]+)$")
 
 
@@ -277,4 +276,4 @@ def _texts(run: Sequence[str]) -> Iterator[tuple[bool, str | None, str]]:
 
 
 def _shown(text: str) -> str:
-    return _URL.sub(lambda match: redact_url(match[0]), text)[:_LONGEST]
+    return redact_urls(text)[:_LONGEST]

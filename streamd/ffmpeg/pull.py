@@ -26,8 +26,9 @@ from urllib.parse import unquote
 from streamd.ffmpeg.fitting import audio_encoder, live_video_encoder
 from streamd.ffmpeg.flv_argv import FLV, QUIET
 from streamd.ffmpeg.media import SILENT_CHANNELS, SILENT_RATE, AudioFacts
-from streamd.ffmpeg.rtmp_address import parameters, split_rtmp
+from streamd.ffmpeg.rtmp_address import split_rtmp
 from streamd.playout.spec import PullInput
+from streamd.redact import address_secrets
 
 _SILENT_SOURCE_US = "5000000"
 
@@ -39,9 +40,6 @@ _ANALYZE = {"analyzeduration": "10000000", "fpsprobesize": "0"}
 _INTERLEAVE_US = "300000"
 
 _HLS_TRIES = "10"
-
-_SECRET_LENGTH = 6  # what is shorter is mostly a flag
-_SECRET_NAME = re.compile(r"(?i)pass|pwd|key|token|secret|auth|sig|streamid")
 
 # By scheme: the protocols that its media may come over, and the demuxers that read it.
 _PROTOCOLS = {
@@ -189,21 +187,14 @@ def _arguments(options: dict[str, str]) -> tuple[str, ...]:
 def pull_secrets(url: str) -> tuple[str, ...]:
     """Return every text of an address that is masked where its FFmpeg's log is shown.
 
-    Longest first: name and password, an RTMP stream's name, and what its query holds that is long
-    or named as a secret is, as they are written and as they are meant.
+    Beside its secrets that is the app of an RTMP address without a stream: what lets streamd in at
+    somebody else's server may stand there.
     """
-    place, _, query = url.partition("?")
-    credentials = place.partition("://")[2].partition("/")[0].rpartition("@")[0]
-    found = {credentials, credentials.partition(":")[2]}
-    found |= {
-        value
-        for name, value in parameters(query)
-        if len(value) >= _SECRET_LENGTH or _SECRET_NAME.search(name)
-    }
-    if _scheme(url) in ("rtmp", "rtmps"):
-        found.add(place.rpartition("/")[2])
-    found |= {unquote(text) for text in found}
-    return tuple(sorted(found - {""}, key=lambda text: (-len(text), text)))
+    found = address_secrets(url)
+    app = url.partition("?")[0].partition("://")[2].partition("/")[2]
+    if _scheme(url) not in ("rtmp", "rtmps") or not app or "/" in app:
+        return found
+    return (*found, app, unquote(app))
 
 
 def _scheme(url: str) -> str:

@@ -3,10 +3,9 @@
 import re
 from collections.abc import Sequence
 
-from streamd.redact import redact_url
+from streamd.redact import redact_urls
 
 _LONGEST = 300
-_URL = re.compile(r"[a-z]+://[^\s'\"]*[^\s'\".,:;]")
 _HOST = r"[a-z]+://(?:[^@/\s]*@)?(?P<host>[^/?\s]+)"
 
 # The first rule that fits any line decides, so what tells more stands first.
@@ -109,4 +108,4 @@ def pull_trouble(log: Sequence[str]) -> str | None:
 
 
 def _shown(text: str) -> str:
-    return _URL.sub(lambda match: redact_url(match[0]), text)[:_LONGEST].strip(" .")
+    return redact_urls(text)[:_LONGEST].strip(" .")

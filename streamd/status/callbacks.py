@@ -7,8 +7,8 @@ from typing import Literal
 from streamd.callbacks.facts import CallbackFacts
 from streamd.callbacks.wire import shown
 from streamd.desired import CallbackSpec
+from streamd.redact import redact_text
 from streamd.status.snapshot import Snapshot
-from streamd.status.targets import redact_text
 
 CallbackState = Literal["idle", "ok", "failing"]
 

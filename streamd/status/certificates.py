@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from streamd.certificates.facts import CertificateFacts, CertificateState, expiring
+from streamd.redact import redact_text
 from streamd.status.snapshot import Snapshot
-from streamd.status.targets import redact_text
 
 _DAY_S, _HOUR_S = 86_400.0, 3600.0
 

@@ -10,11 +10,11 @@ from prometheus_client import CollectorRegistry, ProcessCollector, generate_late
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from streamd.status.job_state import TargetState
 from streamd.status.metrics_certificates import certificate_metrics
 from streamd.status.metrics_recordings import recording_metrics
 from streamd.status.report import Status, status_of
 from streamd.status.snapshot import Snapshot
-from streamd.status.targets import TargetState
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

@@ -9,6 +9,7 @@ from importlib import resources
 
 from streamd.status.callbacks import CallbackStatus
 from streamd.status.certificates import CertificateStatus
+from streamd.status.job_state import AS_WANTED
 from streamd.status.page_parts import (
     Row,
     age,
@@ -27,7 +28,7 @@ from streamd.status.page_recordings import (
 )
 from streamd.status.report import ServerStatus, Status
 from streamd.status.streams import StreamStatus
-from streamd.status.targets import AS_WANTED, TargetStatus
+from streamd.status.targets import TargetStatus
 from streamd.status.transcodes import TranscodeStatus
 
 _CSS = resources.files("streamd.status").joinpath("page.css").read_text(encoding="utf-8")

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from streamd.recordings.report import LISTED, Finished, StorageReport, StorageState
+from streamd.redact import redact_text
 from streamd.status.snapshot import Snapshot
-from streamd.status.targets import redact_text
 
 
 @dataclass(frozen=True, slots=True)

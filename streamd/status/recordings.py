@@ -9,8 +9,8 @@ from streamd.desired import Desired, RecordingSpec
 from streamd.observed import JobHistory
 from streamd.process_names import archive_process_name, record_process_name, rule_of_archive
 from streamd.recordings.report import Active, ActiveState, trouble_of
+from streamd.redact import redact_text
 from streamd.status.snapshot import Snapshot
-from streamd.status.targets import redact_text
 from streamd.wanted import PlanIndex
 
 GROWING: tuple[ActiveState, ...] = ("recording", "waiting", "paused")

@@ -9,12 +9,14 @@ from streamd.config_state import ConfigState, ConfigStateName
 from streamd.errors import Problem
 from streamd.observed import JobHistory
 from streamd.process_names import entry_process_names, server_process_name
+from streamd.redact import redact_text
 from streamd.status.callbacks import CallbackStatus, callback_statuses
 from streamd.status.certificates import (
     CertificateStatus,
     certificate_statuses,
     expiry_warnings,
 )
+from streamd.status.job_state import AS_WANTED
 from streamd.status.recorded import (
     ArchiveStatus,
     RecordedStatus,
@@ -27,9 +29,7 @@ from streamd.status.recordings import RecordingStatus, leaving_warnings, recordi
 from streamd.status.snapshot import Memory, Snapshot
 from streamd.status.streams import StreamStatus, stream_statuses
 from streamd.status.targets import (
-    AS_WANTED,
     TargetStatus,
-    redact_text,
     sent_bytes,
     target_statuses,
 )

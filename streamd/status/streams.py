@@ -12,9 +12,8 @@ from streamd.ffmpeg.track import Playing
 from streamd.observed import JobHistory, Publisher
 from streamd.playout.spec import PlayoutInput, PullInput, SlateInput, kind_of
 from streamd.process_names import playout_process_name
-from streamd.redact import redact_url
+from streamd.redact import redact_text, redact_url
 from streamd.status.snapshot import Snapshot
-from streamd.status.targets import redact_text
 
 StreamState = Literal["live", "idle", "fallback", "refused", "finished", "scheduled"]
 

@@ -1,32 +1,22 @@
 """What is said of a target: from what FFmpeg reports it has sent, never from what should be."""
 
-import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
 
 from streamd import names
 from streamd.desired import TargetSpec
 from streamd.ffmpeg.track import Track
 from streamd.observed import JobHistory, ObservedProcess
 from streamd.process_names import target_process_name
-from streamd.redact import Redactor, redact_url
+from streamd.redact import redact_text, redact_url
+from streamd.status.job_state import TargetState, job_state
 from streamd.status.snapshot import Snapshot
 from streamd.stream_index import StreamIndex
 
-TargetState = Literal["live", "waiting", "connecting", "stalled", "backoff", "blocked", "disabled"]
-
-AS_WANTED = frozenset({"live", "waiting", "disabled"})
-"""The states of a target for which there is nothing to do."""
-
-ADVANCING_WITHIN_S = 5.0
-"""Media that has not advanced for so long does not arrive any more."""
-
 _NO_HISTORY = JobHistory()
 _RANK = {"live": 0, "stalled": 1, "connecting": 2}
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,27 +96,6 @@ def sent_bytes(snapshot: Snapshot, process: str) -> tuple[int, int, int]:
     return earlier + last, pid, track.bytes
 
 
-def redact_text(text: str, *addresses: str) -> str:
-    """Return a message with its URLs redacted, and the secrets of `addresses` masked."""
-    found = (part for address in addresses for part in _secret_parts(address))
-    return Redactor(found)(_URL.sub(lambda match: redact_url(match[0]), text))
-
-
-def _secret_parts(address: str) -> Iterator[str]:
-    """Yield what `redact_url` would mask, except names that a placeholder stands for."""
-    place, _, query = address.partition("://")[2].partition("?")
-    authority, _, path = place.partition("/")
-    credentials = authority.rpartition("@")[0]
-    yield from (credentials, credentials.partition(":")[2])
-    app, _, key = path.rpartition("/")
-    parameters = (parameter.partition("=") for parameter in query.split("&"))
-    yield from (
-        part
-        for part in (key if app else "", *(value or name for name, _, value in parameters))
-        if "{" not in part
-    )
-
-
 def _entries(target: TargetSpec, live: list[str]) -> Iterator[tuple[str, str | None]]:
     if not target.many:
         yield target.name, target.streams[0]
@@ -178,28 +147,6 @@ def _runs(snapshot: Snapshot, target: TargetSpec, stream: str | None) -> list[_R
         url = target.urls[n].replace("{app}", app).replace("{stream}", name)
         runs.append(_Run(state, url, n > 0, history, process, track))
     return runs
-
-
-def job_state(
-    snapshot: Snapshot,
-    process: ObservedProcess | None,
-    track: Track | None,
-    history: JobHistory,
-    stream: str,
-) -> TargetState:
-    """Return the state of a job that sends `app/stream` on, from what is known of its process."""
-    if process is not None and process.state == "running":
-        if track is not None and track.advanced_at is not None and track.bytes > 0:
-            still = snapshot.monotonic - track.advanced_at >= ADVANCING_WITHIN_S
-            return "stalled" if still or process.name in snapshot.observed.stalled else "live"
-        return "blocked" if history.blocked else "connecting"
-    if stream not in snapshot.observed.publishers:
-        return "waiting"
-    if history.blocked:
-        return "blocked"
-    if history.failures and history.retry_at > snapshot.monotonic:
-        return "backoff"
-    return "connecting"
 
 
 def _since(snapshot: Snapshot, run: _Run, key: str) -> datetime | None:

@@ -6,8 +6,9 @@ from datetime import datetime
 from streamd.desired import TranscodeSpec
 from streamd.observed import JobHistory
 from streamd.process_names import transcode_process_name
+from streamd.redact import redact_text
+from streamd.status.job_state import TargetState, job_state
 from streamd.status.snapshot import Snapshot
-from streamd.status.targets import TargetState, job_state, redact_text
 
 
 @dataclass(frozen=True, slots=True)

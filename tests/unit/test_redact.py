@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamd.redact import Redactor, redact_url
+from streamd.redact import Redactor, address_secrets, redact_text, redact_url, redact_urls
 
 # The mask itself is left out of the alphabet: a secret `***` would be found in every result.
 words = st.text(st.characters(exclude_characters="*", exclude_categories=["Cs"]), min_size=4)
@@ -121,3 +121,53 @@ def test_what_the_group_of_a_pattern_takes_is_masked() -> None:
     redact = Redactor(["s3cret"], [r'"name":"([^"]*)', r"at (\S*)$"])
     assert redact('{"name":"a s3cret b","x":"y"} at /home') == '{"name":"***","x":"y"} at ***'
     assert redact('{"name":""}') == '{"name":""}'
+
+
+@pytest.mark.parametrize(
+    ("url", "secrets"),
+    [
+        ("rtmp://h/app", set()),
+        ("rtmp://h/app/KEY", {"KEY"}),
+        ("rtmps://h/app/KEY/", {"KEY"}),
+        ("rtmp://h/app?auth=T/KEY", {"KEY", "T", "T/KEY"}),
+        ("rtmp://h/app/?key=K", {"?key=K", "K"}),
+        ("rtmp://h", set()),
+        ("rtsp://user:p%40ss@h/cam?channel=1", {"user:p%40ss", "p%40ss", "user:p@ss", "p@ss"}),
+        ("srt://h:1?streamid=S&passphrase=P&latency=120", {"S", "P"}),
+        ("https://h/live/cam.m3u8?sign=0123456789&x=1&Token=t", {"0123456789", "t"}),
+        ("https://h/cam?0123456789&on", {"0123456789"}),
+        ("KEY", set()),
+    ],
+)
+def test_the_secrets_of_an_address_are_what_lets_somebody_in(url: str, secrets: set[str]) -> None:
+    assert set(address_secrets(url)) == secrets
+
+
+def test_the_secrets_of_an_address_come_longest_first() -> None:
+    assert address_secrets("rtsp://user:pass@h/cam?key=k") == ("user:pass", "pass", "k")
+
+
+def test_with_flags_all_that_an_address_is_shown_without_is_secret() -> None:
+    url = "https://h/live/cam.m3u8?x=1&on&empty="
+    assert set(address_secrets(url, with_flags=True)) == {"cam.m3u8", "1", "on"}
+    assert redact_url(url) == "https://h/live/***?x=***&***&empty="
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("'rtmp://h/app/KEY': no", "'rtmp://h/app/***': no"),
+        ("from HTTPS://u:p@h/a to srt+x://h:1?a=b.", "from HTTPS://***@h/a to srt+x://h:1?a=***."),
+        ("<rtmp://h/app/KEY<KEY>", "<rtmp://h/app/***"),
+        ("nothing: to/hide", "nothing: to/hide"),
+    ],
+)
+def test_every_address_in_a_text_is_redacted(text: str, expected: str) -> None:
+    assert redact_urls(text) == expected
+
+
+def test_a_message_is_shown_without_the_secrets_of_its_addresses() -> None:
+    message = "rtmp://h/app/KEY: KEY refused, and {stream}"
+    assert redact_text(message) == "rtmp://h/app/***: KEY refused, and {stream}"
+    addresses = ("rtmp://h/app/KEY", "rtmp://h/app/{stream}")
+    assert redact_text(message, *addresses) == "rtmp://h/app/***: *** refused, and {stream}"

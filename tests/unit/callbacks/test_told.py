@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from streamd.callbacks.events import Event
 from streamd.callbacks.teller import wanted
 from streamd.callbacks.told import Client, Outlet, Present, Told, news
-from streamd.status.targets import TargetState, TargetStatus
+from streamd.status.job_state import TargetState
+from streamd.status.targets import TargetStatus
 
 EPOCH = "11111111-2222-3333-4444-555555555555"
 NOTHING = Told(EPOCH)

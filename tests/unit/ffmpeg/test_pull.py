@@ -248,3 +248,9 @@ def test_an_address_without_secrets_has_none() -> None:
     assert pull_secrets("rtsp://10.0.0.9/h264") == ()
     assert pull_secrets("https://h/live/cam.m3u8") == ()
     assert pull_secrets("rtsp://h/cam?channel=1&pwd=12") == ("12",)
+
+
+def test_the_app_of_an_rtmp_address_is_secret_where_it_has_no_stream() -> None:
+    assert pull_secrets("rtmp://h/s3cret%2B") == ("s3cret%2B", "s3cret+")
+    assert pull_secrets("rtmp://h/live/cam") == ("cam",)
+    assert pull_secrets("rtmp://h") == ()

@@ -338,7 +338,7 @@ class TestTarget:
         failure = history(1, MONOTONIC + 1, error)
         of = snapshot(histories={"target.youtube": failure})
         said = entry(of, "targets", "youtube")["last_error"]
-        assert said == "rtmp://a.example.com/live2/*** server said no to ***"
+        assert said == "rtmp://a.example.com/live2/***: server said no to ***"
 
 
 class TestMemory:
