@@ -26,10 +26,10 @@ from streamd.ffmpeg.argv import FFmpegBinary
 from streamd.ffmpeg.binary import inspect
 from streamd.guard import guard
 from streamd.machine import find_machine
-from streamd.private_file import write_private
 from streamd.process_names import rule_of_archive, server_of, server_process_name
 from streamd.reconcile import Reconciler
 from streamd.servers import Servers
+from streamd.whole_file import write_whole
 
 log = structlog.get_logger()
 
@@ -149,7 +149,7 @@ class Configuration:
     async def _keep(self, loaded: Loaded) -> None:
         """Keep a configuration as the last good one. A full disk does not undo it."""
         try:
-            await asyncio.to_thread(write_private, self._last_good, json.dumps(loaded.data))
+            await asyncio.to_thread(write_whole, self._last_good, json.dumps(loaded.data))
         except OSError as error:
             log.error(
                 "config.last_good_not_kept",

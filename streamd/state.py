@@ -14,8 +14,8 @@ import structlog
 from streamd.desire_certificates import certificates_directory
 from streamd.engines.base import ServerSecrets
 from streamd.errors import SettingsError
-from streamd.private_file import write_private
 from streamd.settings import Settings
+from streamd.whole_file import write_whole
 
 log = structlog.get_logger()
 
@@ -147,7 +147,7 @@ class State:
                 path.replace(set_aside)
         made = ServerSecrets(secrets.token_urlsafe(24), secrets.token_urlsafe(24))
         try:
-            write_private(path, json.dumps(asdict(made)))
+            write_whole(path, json.dumps(asdict(made)))
         except OSError as error:
             raise SettingsError(
                 f"{path} cannot be written: {error.strerror}; make room or fix its permissions"
@@ -175,4 +175,4 @@ class State:
             log.error("state.not_written", server=server, error=str(error))
 
     def _write_loaded(self, server: str, identity: str) -> None:
-        write_private(self.server_directory(server) / "loaded", identity)
+        write_whole(self.server_directory(server) / "loaded", identity)

@@ -7,20 +7,15 @@ import os
 import shutil
 from pathlib import Path
 
+from streamd import whole_file
 from streamd.archive.keep import Space
-
-PART = ".part"
-"""What a file ends with that is being written; nobody reads it, and the next try begins anew."""
+from streamd.whole_file import PART, SHARED, sync
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a file whole or not at all, and have it on the disk. Raises OSError."""
-    part = path.with_name(f".{path.name}{PART}")
-    with part.open("w", encoding="utf-8", errors="surrogatepass") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    """Write a file of a recording whole or not at all, and have it on the disk. Raises OSError."""
+    data = text.encode(errors="surrogatepass")
+    whole_file.write_whole(path, data, mode=SHARED, alone=True)
     sync_directory(path.parent)
 
 
@@ -30,15 +25,6 @@ def append(path: Path, text: str) -> None:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-
-
-def sync(path: Path) -> None:
-    """Have what was written to a file, or the names in a directory, on the disk."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def sync_directory(path: Path) -> None:

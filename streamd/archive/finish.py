@@ -27,6 +27,7 @@ from streamd.archive.recording import Artifact, Recording, Segment, durations
 from streamd.archive.recording_json import MP4, PLAYLIST
 from streamd.archive.spec import ArchiveSpec
 from streamd.archive.tracks import Format
+from streamd.whole_file import PART, sync
 
 RESERVE_BYTES = 16 << 20
 """What is left of the disk at least while a file is made."""
@@ -143,7 +144,7 @@ class Finisher:
         self, recording: Recording, format_: Format, segments: tuple[Segment, ...]
     ) -> _Made:
         path = Path(recording.path)
-        part = path / f".{MP4}{files.PART}"
+        part = path / f".{MP4}{PART}"
         self.part = part
         try:
             size = sum(segment.bytes for segment in segments)
@@ -256,7 +257,7 @@ def _present(recording: Recording) -> tuple[tuple[Segment, ...], tuple[str, ...]
 
 
 def _put_in_place(part: Path, path: Path) -> None:
-    files.sync(part)
+    sync(part)
     part.replace(path)
     files.sync_directory(path.parent)
 

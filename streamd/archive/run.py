@@ -28,6 +28,7 @@ from streamd.archive.store import Store
 from streamd.archive.tell import UntoldError, tell
 from streamd.archive.upload import Uploader
 from streamd.archive.upload_loop import UploadLoop
+from streamd.whole_file import SHARED, write_whole
 
 LOOK_S = 1.0
 REPORT_S = 5.0
@@ -296,6 +297,4 @@ class Archive:
 def _write(path: Path, text: str) -> None:
     """Write the report whole; it need not outlive the machine."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}{files.PART}")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
+    write_whole(path, text, mode=SHARED, durable=False, alone=True)

@@ -31,6 +31,7 @@ from streamd.archive.recording_json import (
 )
 from streamd.archive.spool import read_media
 from streamd.archive.tracks import Format
+from streamd.whole_file import PART
 
 _POINTER = ".json"
 
@@ -65,7 +66,7 @@ class Store:
     def unfinished(self) -> list[Recording]:
         """Return the recordings that need work, and remove what a kill has left. Raises OSError."""
         found: list[Recording] = []
-        for path in self._spool.glob(f"*{files.PART}"):
+        for path in self._spool.glob(f"*{PART}"):
             path.unlink(missing_ok=True)
         for path in sorted(self._spool.glob(f"*{_POINTER}")):
             pointer = self._pointer(path)
@@ -119,7 +120,7 @@ class Store:
         """Delete the segments of a recording, and their list. Raises OSError."""
         directory = Path(recording.path)
         for name in _names(recording.path):
-            if parse_file(name) is not None or name.endswith(files.PART):
+            if parse_file(name) is not None or name.endswith(PART):
                 (directory / name).unlink(missing_ok=True)
         (directory / LIST).unlink(missing_ok=True)
 
@@ -244,7 +245,7 @@ class Store:
         found, format_ = _found(path, segments)
         if not found and not names & {MP4, PLAYLIST}:
             for name in names:
-                if name.endswith(files.PART):
+                if name.endswith(PART):
                     (Path(path) / name).unlink(missing_ok=True)
             self._remove_empty(Path(path))
             return None

@@ -18,6 +18,7 @@ import structlog
 from pydantic import TypeAdapter
 
 from streamd.observed import Publisher
+from streamd.whole_file import write_whole
 
 log = structlog.get_logger()
 
@@ -134,13 +135,8 @@ class Sessions:
     def _rewrite(self) -> None:
         self.close()
         entries = [_line({"in": asdict(publisher)}) for publisher in self._publishers.values()]
-        temporary = self._path.with_name(f".{self._path.name}.new")
         try:
-            temporary.unlink(missing_ok=True)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
-            with open(os.open(temporary, flags, 0o600), "wb") as file:  # noqa: PTH123 - a descriptor
-                file.writelines(entries)
-            temporary.replace(self._path)
+            write_whole(self._path, b"".join(entries), durable=False, alone=True)
             self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
         except OSError as error:
             self._fail(error)

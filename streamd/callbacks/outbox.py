@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from streamd.callbacks.events import Event, as_json, from_json
+from streamd.whole_file import sync, write_whole
 
 LIMIT = 10_000
 """So many events are kept in one directory; with more, the oldest are dropped."""
@@ -79,27 +80,7 @@ def write(path: Path, event: Event) -> None:
     Raises:
         OSError: it could not be written.
     """
-    temporary = path.with_name(f".{path.name}")
-    try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogatepass") as file:
-            file.write(as_json(event))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise
-
-
-def sync(directory: Path) -> None:
-    """Make names that came and went in a directory last. Raises OSError."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    write_whole(path, as_json(event).encode(errors="surrogatepass"), alone=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from streamd.callbacks.events import Action, Event
 from streamd.callbacks.told import Present, Told, news
-from streamd.private_file import write_private
+from streamd.whole_file import write_whole
 
 log = structlog.get_logger()
 
@@ -109,7 +109,7 @@ class Teller:
     def _save(self, told: Told) -> None:
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write_private(self._path, json.dumps(asdict(told)))
+            write_whole(self._path, json.dumps(asdict(told)))
         except OSError as error:
             if not self._fails:
                 log.error("callback.told_not_written", path=str(self._path), error=error.strerror)

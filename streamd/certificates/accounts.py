@@ -12,7 +12,7 @@ from josepy.errors import DeserializationError
 from josepy.jwk import JWKEC
 
 from streamd.certificates.store import Store
-from streamd.private_file import write_private
+from streamd.whole_file import write_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class AccountFile:
             "key": account.key.to_json(),
             "account": known,
         }
-        write_private(self._path, json.dumps(data, default=lambda each: each.to_json()))
+        write_whole(self._path, json.dumps(data, default=lambda each: each.to_json()))
 
     def set_aside(self, reason: str) -> None:
         """Make room for another account."""

@@ -22,7 +22,7 @@ from typing import Protocol
 
 from streamd.certificates.record import Installed, Record, from_json, to_json
 from streamd.certificates.spec import FULLCHAIN, KEY, certificate_paths
-from streamd.private_file import write_private
+from streamd.whole_file import sync, write_whole
 
 _CURRENT, _VERSIONS, _RECORD = "current", "versions", "record.json"
 _OWN = ".authorities"
@@ -127,7 +127,7 @@ class Store:
         """Keep what is known of a certificate."""
         directory = self.directory / name
         directory.mkdir(mode=_PRIVATE_DIRECTORY, parents=True, exist_ok=True)
-        write_private(directory / _RECORD, to_json(record))
+        write_whole(directory / _RECORD, to_json(record))
 
     def pair(self, name: str) -> tuple[str, str] | None:
         """Return the chain and the key that are served; None where one is missing."""
@@ -155,14 +155,14 @@ class Store:
         before = _target(directory / _CURRENT)
         version = versions / f"{time.time_ns():020d}-{installed.serial[-16:]}"
         version.mkdir(mode=_PRIVATE_DIRECTORY)
-        write_private(version / FULLCHAIN, pair.fullchain)
-        write_private(version / KEY, pair.key)
-        _sync(version)
+        write_whole(version / FULLCHAIN, pair.fullchain)
+        write_whole(version / KEY, pair.key)
+        sync(version)
         _link(directory / _CURRENT, f"{_VERSIONS}/{version.name}")
         for file in (FULLCHAIN, KEY):
             if not (directory / file).is_symlink():
                 _link(directory / file, f"{_CURRENT}/{file}")
-        _sync(directory)
+        sync(directory)
         self.write_record(name, replace(record, installed=installed))
         for old in versions.iterdir():  # not by age, which is that of a clock
             if old.name not in (before, version.name):
@@ -206,11 +206,3 @@ def _link(path: Path, target: str) -> None:
         made.unlink()
     made.symlink_to(target)
     made.replace(path)
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from streamd.engines.base import RenderedServer
 from streamd.errors import EngineError
-from streamd.private_file import write_private
+from streamd.whole_file import write_whole
 
 _FIX = "make room, or fix its permissions"
 
@@ -34,7 +34,7 @@ def write_files(rendered: RenderedServer) -> None:
     make_directories(rendered)
     for path, text in rendered.files.items():
         try:
-            write_private(path, text)
+            write_whole(path, text)
         except OSError as error:
             raise EngineError(f"{path} cannot be written: {error.strerror}; {_FIX}") from error
 
@@ -44,5 +44,5 @@ def checked_copy(text: str) -> Iterator[Path]:
     """Hold a copy of one configuration file for a check, at a place of its own."""
     with tempfile.TemporaryDirectory(prefix="streamd-check-") as directory:
         path = Path(directory) / "checked.conf"
-        write_private(path, text)
+        write_whole(path, text)
         yield path

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from streamd.errors import EngineError
 from streamd.hls.master import master_path
-from streamd.private_file import write_private
+from streamd.whole_file import write_whole
 
 
 def renew_masters(root: Path, texts: Mapping[str, str], before: Iterable[str]) -> frozenset[str]:
@@ -54,7 +54,7 @@ def write_master(root: Path, stream: str, text: str) -> None:
             os.utime(path)
             return
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_private(path, text)
+        write_whole(path, text)
     except OSError as error:
         raise EngineError(f"{path} cannot be written: {error.strerror}") from error
 

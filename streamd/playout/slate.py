@@ -15,6 +15,7 @@ from urllib.parse import quote
 from streamd.ffmpeg.media import AudioFacts, MediaFacts, VideoFacts
 from streamd.playout.formats import AudioFormat, VideoFormat, audio_format, video_format
 from streamd.playout.tags import AUDIO, VIDEO, Tag
+from streamd.whole_file import SHARED, write_whole
 
 KEPT_FILES = 3
 """Fitted files of a stream that are kept: encoders come back with what they had before."""
@@ -121,9 +122,7 @@ class SlateCache:
             "fps": shown.fps,
             "fitted": path.name,
         }
-        written = self._memory.with_suffix(".json.part")
-        written.write_text(json.dumps(kept))
-        written.replace(self._memory)
+        write_whole(self._memory, json.dumps(kept), mode=SHARED, durable=False, alone=True)
         os.utime(path)
         fitted = self._directory.glob(f"{self._stem}-*.flv")
         newest_first = sorted(fitted, key=lambda each: each.stat().st_mtime_ns, reverse=True)

@@ -17,10 +17,10 @@ import structlog
 
 from streamd.desired import StorageSpec
 from streamd.jobs import ArchiveJob
-from streamd.private_file import write_private
 from streamd.recordings.archives import Heard, read_reports
 from streamd.recordings.report import Report, trouble_of
 from streamd.recordings.retired import from_json, retired, to_json, with_storage_of
+from streamd.whole_file import write_whole
 
 log = structlog.get_logger()
 
@@ -113,7 +113,7 @@ class Leaving:
         if jobs:
             self._kept.mkdir(mode=0o700, exist_ok=True)
         for job in jobs:
-            write_private(self._path(job.process), to_json(job))
+            write_whole(self._path(job.process), to_json(job))
 
     @property
     def jobs(self) -> Mapping[str, ArchiveJob]:

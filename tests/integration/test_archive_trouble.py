@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from streamd.archive.files import PART
 from streamd.archive.recording import Recording
 from streamd.archive.recording_json import FILE
 from streamd.archive.store import Store
+from streamd.whole_file import PART
 from tests.support.archive import Place, kill, picture_digests, place, write_segments
 from tests.support.media import clip
 from tests.support.waiting import wait_until_sync

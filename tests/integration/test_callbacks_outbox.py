@@ -370,7 +370,7 @@ async def test_a_disk_that_takes_no_notes_is_told_once(
     def full(path: Path, text: str) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("streamd.callbacks.teller.write_private", full)
+    monkeypatch.setattr("streamd.callbacks.teller.write_whole", full)
     there, kept = There(), list[Event]()
     with capture_logs() as logs:
         async with telling(tmp_path, there, kept) as teller:

@@ -14,8 +14,8 @@ from streamd.cli import COMMANDS, Command, build_parser, main
 from streamd.commands.plan import CHANGES
 from streamd.config.load import load
 from streamd.config.models import Config
-from streamd.private_file import write_private
 from streamd.version import __version__
+from streamd.whole_file import write_whole
 
 GOOD = """\
 version: 1
@@ -51,7 +51,7 @@ class Cli:
         """Leave what a daemon that applied the file leaves."""
         (self.directory / "state").mkdir(exist_ok=True)
         data = load(self.config, environment={}, credentials_directory=None).data
-        write_private(self.directory / "state/last-good.json", json.dumps(data))
+        write_whole(self.directory / "state/last-good.json", json.dumps(data))
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from streamd.errors import SettingsError
-from streamd.private_file import write_private
 from streamd.settings import Settings
 from streamd.state import State
 
@@ -99,18 +98,3 @@ def test_what_a_server_loaded_is_remembered_over_restarts(state: State, settings
 def test_what_a_server_loaded_is_known_though_it_cannot_be_written(state: State) -> None:
     state.set_loaded("main", "abc")  # its directory is not there
     assert state.loaded("main") == "abc"
-
-
-def test_a_write_is_whole_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "file"
-    write_private(path, "before")
-    assert mode(path) == 0o600
-
-    def full(_descriptor: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space left"):
-        write_private(path, "after")
-    assert path.read_text() == "before"
-    assert list(tmp_path.iterdir()) == [path]
