@@ -3,11 +3,11 @@
 from dataclasses import dataclass, replace
 
 from streamd.observed import JobHistory
+from streamd.waits import doubling_s
 
 FIRST_S = 0.2
 LIMIT_S = 30.0
 HEALTHY_AFTER_S = 60.0
-JITTER = 0.25
 
 
 def delay_s(failures: int, *, first_s: float = FIRST_S, jitter: float = 0.0) -> float:
@@ -23,8 +23,7 @@ def delay_s(failures: int, *, first_s: float = FIRST_S, jitter: float = 0.0) -> 
         if failures == 1:
             return 0.0
         failures, first_s = failures - 1, FIRST_S
-    whole = min(LIMIT_S, first_s * 2.0 ** min(failures - 1, 30))
-    return whole * (1.0 - JITTER * jitter)
+    return doubling_s(failures, first_s, LIMIT_S, jitter=jitter)
 
 
 @dataclass(frozen=True, slots=True)

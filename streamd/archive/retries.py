@@ -4,6 +4,7 @@ import time
 
 from streamd.archive.log import Say
 from streamd.archive.recording import Recording
+from streamd.waits import doubling_s
 
 _FIRST_S, _LONGEST_S = 5.0, 300.0
 
@@ -30,8 +31,9 @@ class Retries:
     def failed(self, recording: Recording, error: str) -> None:
         """Note that something could not be done, and log it once."""
         failures, _ = self._tries.get(recording.uuid, (0, 0.0))
-        wait_s = min(_FIRST_S * 2**failures, _LONGEST_S)
-        self._tries[recording.uuid] = (failures + 1, time.monotonic() + wait_s)
+        failures += 1
+        wait_s = doubling_s(failures, _FIRST_S, _LONGEST_S)
+        self._tries[recording.uuid] = (failures, time.monotonic() + wait_s)
         if self.troubles.get(recording.uuid) != error:
             self._say("error", f"{error}; tried again in {wait_s:.0f} s")
         self.troubles[recording.uuid] = error

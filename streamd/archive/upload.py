@@ -21,9 +21,9 @@ from streamd.archive.sent import Sent
 from streamd.archive.spec import ArchiveSpec, UploadSpec
 from streamd.archive.storage import Storage, StorageError
 from streamd.callbacks.events import timestamp
+from streamd.waits import doubling_s
 
 FIRST_RETRY_S, LONGEST_RETRY_S = 5.0, 300.0
-_JITTER = 0.25
 _BEGUN = 0
 """Stands for the size of a segment that is on its way."""
 
@@ -194,12 +194,13 @@ class Uploader:
             trouble = self.trouble
             if not self.may_try():  # others that were on their way failed with it
                 raise
-            wait_s = min(FIRST_RETRY_S * 2**trouble.failures, LONGEST_RETRY_S)
-            wait_s *= 1 - _JITTER * random.random()  # noqa: S311 - spreads tries
+            failures = trouble.failures + 1
+            jitter = random.random()  # noqa: S311 - spreads tries
+            wait_s = doubling_s(failures, FIRST_RETRY_S, LONGEST_RETRY_S, jitter=jitter)
             if str(error) != trouble.error:
                 self.say("error", f"{self.upload.storage}: {error}; tried again in {wait_s:.0f} s")
             self.trouble = Trouble(
-                trouble.failures + 1, str(error), time.monotonic() + wait_s, time.time() + wait_s
+                failures, str(error), time.monotonic() + wait_s, time.time() + wait_s
             )
             raise
         if self.trouble.error is not None:

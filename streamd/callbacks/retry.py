@@ -1,8 +1,9 @@
 """When a callback is tried again, and when no more. Pure."""
 
+from streamd.waits import doubling_s
+
 FIRST_S = 1.0
 LIMIT_S = 600.0
-JITTER = 0.25
 
 GIVEN_UP_AFTER_S = 24 * 3600.0
 """What could not be delivered for so long is dropped."""
@@ -16,8 +17,7 @@ def delay_s(attempts: int, jitter: float = 0.0) -> float:
 
     It doubles from 1 s to 10 min; `jitter` in [0, 1) shortens it by up to a quarter.
     """
-    whole = min(LIMIT_S, FIRST_S * 2.0 ** min(max(attempts, 1) - 1, 30))
-    return whole * (1.0 - JITTER * jitter)
+    return doubling_s(attempts, FIRST_S, LIMIT_S, jitter=jitter)
 
 
 def is_given_up(age_s: float, tried_s: float) -> bool:

@@ -2,7 +2,7 @@
 
 from random import Random
 
-_JITTER = 0.25
+from streamd.waits import doubling_s
 
 
 class Retry:
@@ -22,9 +22,9 @@ class Retry:
 
     def next_s(self) -> float:
         """Count a failure, and return how long to wait."""
-        wait = min(self._limit_s, self._first_s * 2.0 ** min(self._failures, 30))
         self._failures += 1
-        return wait * (1.0 - _JITTER * self._random.random())
+        jitter = self._random.random()
+        return doubling_s(self._failures, self._first_s, self._limit_s, jitter=jitter)
 
     def reset(self) -> None:
         """Begin anew, after a success."""
