@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from streamd import names, platforms
 from streamd.config.defaults import Machine, engine_of, listen_of, source_directories
 from streamd.config.models import (
+    NOT_ENCODED,
     Callback,
     Config,
     Key,
@@ -225,7 +226,7 @@ def _transcode(name: str, transcode: Transcode) -> TranscodeSpec:
 
 
 def _video(video: TranscodeVideo) -> VideoSpec:
-    if video.codec in ("copy", "none"):
+    if video.codec in NOT_ENCODED:
         return VideoSpec(video.codec)
     overlay = video.overlay
     return VideoSpec(

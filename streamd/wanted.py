@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from streamd import names
 from streamd.archive.layout import spool_of
 from streamd.auth.decide import AuthIndex, authorised
+from streamd.config.addresses import fill
 from streamd.desired import Desired, RecordingSpec, SourceSpec, TargetSpec, TranscodeSpec
 from streamd.ffmpeg.transcode_argv import sharing_a_process
 from streamd.jobs import (
@@ -245,14 +245,12 @@ def _target_job(
     *,
     backup: bool,
 ) -> TargetJob:
-    app, name = names.split(publisher.stream)
-    url = target.urls[1 if backup else 0]
     return TargetJob(
         process=target_process_name(target, publisher.stream, backup=backup),
         target=target.name,
         stream=publisher.stream,
         input_url=input_url(publisher.server, publisher.published_as),
-        output_url=url.replace("{app}", app).replace("{stream}", name),
+        output_url=fill(target.urls[1 if backup else 0], publisher.stream),
         publisher=publisher.client_id,
         ffmpeg=desired.ffmpeg,
         progress=desired.daemon.hooks,

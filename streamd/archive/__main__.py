@@ -9,9 +9,9 @@ import os
 import signal
 import sys
 
-from streamd.archive.log import say
 from streamd.archive.run import Archive
 from streamd.archive.spec import SPEC_FD, ArchiveSpec, from_json
+from streamd.stderr_log import say
 
 NICE = 5
 """Recordings can wait; what is live cannot."""

@@ -7,12 +7,12 @@ from dataclasses import replace
 from streamd.archive.announce import begin_event
 from streamd.archive.assign import Add, Drop, Keep, Move, Piece, Rules, SetAside, Step, assign
 from streamd.archive.layout import Spooled, recording_path
-from streamd.archive.log import Say
 from streamd.archive.recording import Recording
 from streamd.archive.spec import ArchiveSpec
 from streamd.archive.spool import Spool
 from streamd.archive.store import Store
 from streamd.archive.tell import UntoldError, tell
+from streamd.stderr_log import Say
 
 _RETRY_S = 5.0
 

@@ -2,8 +2,8 @@
 
 import time
 
-from streamd.archive.log import Say
 from streamd.archive.recording import Recording
+from streamd.stderr_log import Say
 from streamd.waits import doubling_s
 
 _FIRST_S, _LONGEST_S = 5.0, 300.0

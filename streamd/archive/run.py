@@ -17,7 +17,6 @@ from streamd.archive.finish import Finisher, NeverError, NotNowError
 from streamd.archive.intake import Intake
 from streamd.archive.keep import Clock, Space, free_limit, is_full
 from streamd.archive.layout import root_of, spool_of
-from streamd.archive.log import Say
 from streamd.archive.recording import Recording
 from streamd.archive.report import Facts, report
 from streamd.archive.retries import Retries
@@ -28,6 +27,7 @@ from streamd.archive.store import Store
 from streamd.archive.tell import UntoldError, tell
 from streamd.archive.upload import Uploader
 from streamd.archive.upload_loop import UploadLoop
+from streamd.stderr_log import Say
 from streamd.whole_file import SHARED, write_whole
 
 LOOK_S = 1.0

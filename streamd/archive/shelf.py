@@ -9,11 +9,11 @@ from typing import Any
 from streamd.archive.announce import artifact_url
 from streamd.archive.keep import Kept, Space, to_delete
 from streamd.archive.links import Links
-from streamd.archive.log import Say
 from streamd.archive.recording import Recording
 from streamd.archive.report import MOST_FINISHED, told
 from streamd.archive.spec import ArchiveSpec
 from streamd.archive.store import Store
+from streamd.stderr_log import Say
 
 
 class Shelf:

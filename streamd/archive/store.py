@@ -16,7 +16,6 @@ from pathlib import Path
 
 from streamd.archive import files
 from streamd.archive.layout import SPOOL, Spooled, parse_file
-from streamd.archive.log import Say
 from streamd.archive.recording import Recording, Segment, runs_of
 from streamd.archive.recording_json import (
     FILE,
@@ -31,6 +30,7 @@ from streamd.archive.recording_json import (
 )
 from streamd.archive.spool import read_media
 from streamd.archive.tracks import Format
+from streamd.stderr_log import Say
 from streamd.whole_file import PART
 
 _POINTER = ".json"

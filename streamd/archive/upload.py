@@ -14,13 +14,13 @@ from functools import partial
 from pathlib import Path
 
 from streamd.archive.layout import parse_file
-from streamd.archive.log import Say
 from streamd.archive.recording import Recording
 from streamd.archive.recording_json import FILE, MP4, PLAYLIST, to_json
 from streamd.archive.sent import Sent
 from streamd.archive.spec import ArchiveSpec, UploadSpec
 from streamd.archive.storage import Storage, StorageError
 from streamd.callbacks.events import timestamp
+from streamd.stderr_log import Say
 from streamd.waits import doubling_s
 
 FIRST_RETRY_S, LONGEST_RETRY_S = 5.0, 300.0

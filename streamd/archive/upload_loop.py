@@ -4,13 +4,13 @@ import asyncio
 import time
 from collections.abc import MutableMapping
 
-from streamd.archive.log import Say
 from streamd.archive.recording import Recording
 from streamd.archive.report import StorageFacts, StorageState
 from streamd.archive.retries import Retries
 from streamd.archive.storage import StorageError
 from streamd.archive.store import Store
 from streamd.archive.upload import Uploader
+from streamd.stderr_log import Say
 
 AT_ONCE = 3
 """Recordings that are uploaded at a time: each takes 20 MB while it is."""

@@ -9,7 +9,6 @@ import asyncio
 import hmac
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from ipaddress import IPv6Address, ip_address
 from typing import Protocol
 
 import structlog
@@ -18,6 +17,7 @@ from aiohttp import web
 from streamd.auth.admission import Admission
 from streamd.auth.decide import Refused
 from streamd.auth.room import Server
+from streamd.config.addresses import is_loopback
 from streamd.engines.base import HookAnswer, HookRequest, OpenPort
 from streamd.engines.ports import refusal
 from streamd.observed import Publisher
@@ -141,7 +141,7 @@ class HookServer:
         # Compared in constant time, so that the path cannot be found out letter by letter.
         is_path = hmac.compare_digest(path.encode(errors="replace"), self._hook_path.encode())
         is_post = request.method == "POST"
-        return server if is_path and is_post and _is_loopback(request.remote) else None
+        return server if is_path and is_post and is_loopback(request.remote or "") else None
 
     async def _handle_publish(
         self, request: web.Request, server: str, engine: HookEngine, hook: HookRequest
@@ -228,13 +228,3 @@ def _worded(answer: HookAnswer) -> web.Response:
         content_type=answer.content_type,
         headers=_SERVER_HEADER,
     )
-
-
-def _is_loopback(address: str | None) -> bool:
-    try:
-        parsed = ip_address(address or "")
-    except ValueError:
-        return False
-    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is not None:
-        parsed = parsed.ipv4_mapped
-    return parsed.is_loopback

@@ -6,14 +6,13 @@ from streamd import names
 from streamd.config.cycles import Feed
 from streamd.config.data_path import DataPath
 from streamd.config.known_streams import KnownStreams
-from streamd.config.models import Config, TranscodeAudio, TranscodeVideo
+from streamd.config.models import NOT_ENCODED, Config, TranscodeAudio, TranscodeVideo
 from streamd.config.source import Source
 from streamd.errors import Problem
 
 _ENCODED_VIDEO = ("width", "height", "bitrate", "fps", "keyframe_interval", "preset", "profile",
                   "overlay")  # fmt: skip
 _ENCODED_AUDIO = ("bitrate", "sample_rate", "channels")
-_NOT_ENCODED = ("copy", "none")
 _SHORTEST_GOP_S, _LONGEST_GOP_S = 0.5, 20.0
 
 
@@ -64,7 +63,7 @@ def check_transcodes(config: Config, source: Source, known: KnownStreams) -> Ite
 
 
 def _video(path: DataPath, video: TranscodeVideo, source: Source) -> Iterator[Problem]:
-    if video.codec in _NOT_ENCODED:
+    if video.codec in NOT_ENCODED:
         yield from _unused(path, video, _ENCODED_VIDEO, source)
         return
     if video.bitrate is None:
@@ -81,7 +80,7 @@ def _video(path: DataPath, video: TranscodeVideo, source: Source) -> Iterator[Pr
 
 
 def _audio(path: DataPath, audio: TranscodeAudio, source: Source) -> Iterator[Problem]:
-    if audio.codec in _NOT_ENCODED:
+    if audio.codec in NOT_ENCODED:
         yield from _unused(path, audio, _ENCODED_AUDIO, source)
 
 

@@ -241,6 +241,10 @@ class Overlay(Model):
     )
 
 
+NOT_ENCODED = ("copy", "none")
+"""The codecs of a transcode that need no encoder."""
+
+
 class TranscodeVideo(Model):
     """The video of a transcode. A hardware encoder needs an FFmpeg and a machine that have it."""
 

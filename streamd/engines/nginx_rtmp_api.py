@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import aiohttp
 
+from streamd.config.addresses import is_loopback
 from streamd.engines.base import Player
 from streamd.errors import EngineError
 
@@ -148,8 +149,7 @@ def _publishes(client: ET.Element) -> bool:
 
 
 def _is_viewer(client: ET.Element) -> bool:
-    is_of_this_machine = (client.findtext("address") or "").startswith("127.")
-    return not _publishes(client) and not is_of_this_machine
+    return not _publishes(client) and not is_loopback(client.findtext("address") or "")
 
 
 def _player(client: ET.Element) -> Player:

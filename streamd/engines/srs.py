@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 import structlog
 
+from streamd.config.addresses import is_loopback
 from streamd.desired import ServerSpec
 from streamd.engines import srs_log
 from streamd.engines.base import (
@@ -127,7 +128,7 @@ class SrsEngine(LocalServer):
             live = [item for item in listed if item["publish"]["active"]]
             count = sum(item["clients"] for item in listed) - len(live)
             players = await self._players() if 0 < count <= _LISTED_PLAYERS else None
-            own = Counter(each["stream"] for each in players or () if _is_of_this_machine(each))
+            own = Counter(each["stream"] for each in players or () if is_loopback(each["ip"]))
             viewers = _viewers(players or ()) if count <= _LISTED_PLAYERS else None
             found = [self._live_stream(item, own[item["id"]], viewers, now) for item in live]
             waited = frozenset(_name(item) for item in idle if _is_waited(item, players))
@@ -209,16 +210,11 @@ def _name(item: dict[str, Any]) -> str:
     return name
 
 
-def _is_of_this_machine(client: _Client) -> bool:
-    is_loopback: bool = client["ip"].removeprefix("::ffff:").startswith("127.")
-    return is_loopback
-
-
 def _viewers(players: Sequence[_Client]) -> Mapping[str, tuple[Player, ...]]:
     """Return those who do not play from this machine, by the id of their stream."""
     found: defaultdict[str, tuple[Player, ...]] = defaultdict(tuple)
     for client in players:
-        if not _is_of_this_machine(client):
+        if not is_loopback(client["ip"]):
             kind = client["type"].partition("-")[0]  # as in `rtmp-play`
             address = client["ip"].removeprefix("::ffff:")
             player = Player(client["id"], address, "webrtc" if kind == "rtc" else kind)
@@ -236,7 +232,7 @@ def _is_waited(item: dict[str, Any], players: Sequence[_Client] | None) -> bool:
     return any(
         client["stream"] == item["id"]
         and client["type"] != "srt-play"
-        and not _is_of_this_machine(client)
+        and not is_loopback(client["ip"])
         for client in players
     )
 

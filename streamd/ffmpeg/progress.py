@@ -5,16 +5,15 @@ A report is one datagram from a loopback address that holds the process's pid
 streamd hears the processes of the one before it.
 """
 
-import ipaddress
 import socket
 from collections.abc import Mapping
 from types import MappingProxyType
 
 from streamd.errors import FFmpegError
 from streamd.ffmpeg.track import Track, advance, parse_report
+from streamd.supervision.protocol import PID_NETWORK
 
-PID_BASE = int(ipaddress.IPv4Address("127.64.0.0"))
-_PID_END = PID_BASE + (1 << 22)  # the kernel's own limit of a pid
+_PID_END = PID_NETWORK + (1 << 22)  # the kernel's own limit of a pid
 
 _DATAGRAM_BYTES = 2048
 # 200 bytes a report, and the kernel counts about 800: this holds 5 s of 1000 processes.
@@ -86,4 +85,4 @@ _NOT_HEARD = Track()
 def pid_of(address: str) -> int | None:
     """Return the pid that a sender's address holds; None when it holds none."""
     number = int.from_bytes(socket.inet_aton(address))
-    return number - PID_BASE if PID_BASE < number < _PID_END else None
+    return number - PID_NETWORK if PID_NETWORK < number < _PID_END else None

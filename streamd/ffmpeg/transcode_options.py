@@ -7,13 +7,13 @@ import math
 import re
 from collections.abc import Iterable
 
+from streamd.config.models import NOT_ENCODED
 from streamd.desired import AudioSpec, OverlaySpec, VideoSpec
 from streamd.ffmpeg.fitting import rate
 
 VAAPI_DEVICE = "/dev/dri/renderD128"
 """The graphics card that VA-API encodes on: the first one."""
 
-_NOT_ENCODED = ("copy", "none")
 _ENCODERS = {"h264": "libx264"}  # every other codec is called as its encoder is
 
 # Encoders add keyframes of their own when none was forced for so many frames; this is to be never,
@@ -39,7 +39,7 @@ _SPECIAL = re.compile(r"[^A-Za-z0-9/._-]")
 
 def encoder_of(codec: str) -> str | None:
     """Return the name of FFmpeg's encoder for a codec of the file; None for copy and none."""
-    return None if codec in _NOT_ENCODED else _ENCODERS.get(codec, codec)
+    return None if codec in NOT_ENCODED else _ENCODERS.get(codec, codec)
 
 
 def device_arguments(codecs: Iterable[str]) -> tuple[str, ...]:

@@ -10,9 +10,9 @@ import signal
 import sys
 
 from streamd.errors import StreamdError
-from streamd.playout.log import say
 from streamd.playout.play import play
 from streamd.playout.spec import SPEC_FD, PlayoutSpec, from_json
+from streamd.stderr_log import say
 
 _ASKED_TO_END = 128 + signal.SIGTERM
 

@@ -5,12 +5,12 @@ import time
 from dataclasses import dataclass, field
 from random import Random
 
-from streamd.playout.log import Say
 from streamd.playout.outbox import Outbox
 from streamd.playout.program import Program
 from streamd.playout.run import Run
 from streamd.playout.spec import PlayoutSpec, kind_of
 from streamd.playout.tags import Tag
+from streamd.stderr_log import Say
 
 _TOGETHER_S = 0.05
 """What is due within as short a time is sent together: it halves the cost of a playout."""

@@ -11,8 +11,8 @@ from types import TracebackType
 from typing import Self
 
 from streamd.playout.flv import FlvReader
-from streamd.playout.log import Say
 from streamd.playout.tags import Tag
+from streamd.stderr_log import Say
 from streamd.supervision.spawn import die_with_parent
 
 _READ_BYTES = 65_536

@@ -8,7 +8,6 @@ from typing import Any
 from streamd.playout.air import Air, Port
 from streamd.playout.files import Files
 from streamd.playout.inputs import play_ingest, play_pull
-from streamd.playout.log import Say
 from streamd.playout.publisher import Publisher
 from streamd.playout.report import report
 from streamd.playout.slate_input import Slate
@@ -19,6 +18,7 @@ from streamd.playout.spec import (
     PlayoutSpec,
     PullInput,
 )
+from streamd.stderr_log import Say
 
 
 async def play(spec: PlayoutSpec, say: Say) -> None:

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 
 from streamd.playout.air import Air, State
 from streamd.playout.publisher import Publisher
+from streamd.supervision.protocol import pid_address
 
-_PID_BASE = 0x7F400000  # 127.64.0.0
 _EVERY_S = 1.0
 _LOOK_S = 0.25
 _LONGEST_BYTES = 1900
@@ -60,7 +60,7 @@ async def report(air: Air, publisher: Publisher) -> None:
     """
     host, _, port = air.spec.progress.rpartition(":")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sender:
-        sender.bind((socket.inet_ntoa((_PID_BASE + os.getpid()).to_bytes(4)), 0))
+        sender.bind((pid_address(os.getpid()), 0))
         told: tuple[object, ...] = ()
         silent_s = _EVERY_S
         while True:

@@ -14,6 +14,7 @@ from streamd.bounded import answers
 from streamd.callbacks.events import timestamp
 from streamd.desired import RecordingSpec
 from streamd.errors import StreamdError
+from streamd.text_table import table_lines
 
 ANSWER_S = 60.0
 """A disk that has not told all that is on it after so long is given up."""
@@ -113,12 +114,7 @@ def recordings_text(found: Sequence[Recording]) -> str:
     """Return recordings as a table for people, and below it what is wrong with them."""
     if not found:
         return "no recordings"
-    rows = [_COLUMNS, *map(_row, found)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
+    lines = table_lines([_COLUMNS, *map(_row, found)])
     wrong = (f"{each.path}: {each.error}" for each in found if each.error)
     return "\n".join((*lines, *wrong))
 

@@ -3,6 +3,7 @@
 from typing import Literal
 
 from streamd.ffmpeg.track import Track
+from streamd.observe import STALL_S
 from streamd.observed import JobHistory, ObservedProcess
 from streamd.status.snapshot import Snapshot
 
@@ -10,9 +11,6 @@ TargetState = Literal["live", "waiting", "connecting", "stalled", "backoff", "bl
 
 AS_WANTED = frozenset({"live", "waiting", "disabled"})
 """The states of a target for which there is nothing to do."""
-
-ADVANCING_WITHIN_S = 5.0
-"""Media that has not advanced for so long does not arrive any more."""
 
 
 def job_state(
@@ -25,7 +23,7 @@ def job_state(
     """Return the state of a job that sends `app/stream` on, from what is known of its process."""
     if process is not None and process.state == "running":
         if track is not None and track.advanced_at is not None and track.bytes > 0:
-            still = snapshot.monotonic - track.advanced_at >= ADVANCING_WITHIN_S
+            still = snapshot.monotonic - track.advanced_at >= STALL_S
             return "stalled" if still or process.name in snapshot.observed.stalled else "live"
         return "blocked" if history.blocked else "connecting"
     if stream not in snapshot.observed.publishers:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from streamd import names
+from streamd.config.addresses import fill
 from streamd.desired import TargetSpec
 from streamd.ffmpeg.track import Track
 from streamd.observed import JobHistory, ObservedProcess
@@ -137,15 +137,13 @@ def _processes(target: TargetSpec, stream: str) -> list[str]:
 def _runs(snapshot: Snapshot, target: TargetSpec, stream: str | None) -> list[_Run]:
     if not target.enabled or stream is None:
         return [_Run("waiting" if target.enabled else "disabled", target.urls[0], backup=False)]
-    app, name = names.split(stream)
     runs = []
     for n, process_name in enumerate(_processes(target, stream)):
         process = snapshot.observed.processes.get(process_name)
         history = snapshot.observed.histories.get(process_name, _NO_HISTORY)
         track = snapshot.tracks.get(process.pid) if process and process.pid else None
         state = job_state(snapshot, process, track, history, stream)
-        url = target.urls[n].replace("{app}", app).replace("{stream}", name)
-        runs.append(_Run(state, url, n > 0, history, process, track))
+        runs.append(_Run(state, fill(target.urls[n], stream), n > 0, history, process, track))
     return runs
 
 

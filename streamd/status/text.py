@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from streamd.errors import Problem
+from streamd.text_table import table_lines
 
 _COLUMNS: dict[str, Sequence[str]] = {
     "servers": ("state", "engine", "version", "pid", "clients", "restarts", "last_error"),
@@ -43,11 +44,7 @@ def _table(
     rows = [[section.upper(), *(column.upper().replace("_", " ") for column in used)]]
     for name, entry in sorted(entries.items()):
         rows.append([name, *(_cell(entry.get(column)) for column in used)])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
+    return table_lines(rows)
 
 
 def _cell(value: object) -> str:

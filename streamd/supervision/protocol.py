@@ -19,12 +19,13 @@ PID_ADDRESS = "{pid_address}"
 SPAWNED = "{spawned}"
 """Likewise."""
 
-_PID_NETWORK = 127 << 24 | 64 << 16
+PID_NETWORK = 127 << 24 | 64 << 16
+"""127.64.0.0, the network of 22 bits whose addresses stand for pids."""
 
 
 def pid_address(pid: int) -> str:
-    """Return the loopback address that stands for a pid: 127.64.0.0 + pid (22 bits)."""
-    number = _PID_NETWORK + pid
+    """Return the loopback address that stands for a pid: `PID_NETWORK` + pid."""
+    number = PID_NETWORK + pid
     return ".".join(str(number >> shift & 255) for shift in (24, 16, 8, 0))
 
 

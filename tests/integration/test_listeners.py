@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import ipaddress
 import socket
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
@@ -17,9 +16,10 @@ from streamd.auth.decide import Refused
 from streamd.auth.hooks_api import HookServer
 from streamd.config.models import Daemon
 from streamd.errors import StreamdError
-from streamd.ffmpeg.progress import PID_BASE, ProgressReceiver
+from streamd.ffmpeg.progress import ProgressReceiver
 from streamd.listeners import Listeners
 from streamd.status.http_api import StatusServer
+from streamd.supervision.protocol import pid_address
 from tests.support.ports import free_port
 from tests.support.receiver import has_ipv6
 from tests.support.snapshots import snapshot
@@ -54,7 +54,7 @@ class Machine:
         """Tell whether a report to the port of the hooks is heard."""
         _, port = daemon.hooks.rsplit(":", 1)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-            sender.bind((str(ipaddress.IPv4Address(PID_BASE + PID)), 0))
+            sender.bind((pid_address(PID), 0))
             sender.sendto(b"out_time_us=%d\n" % out_time_us, ("127.0.0.1", int(port)))
         receiver = self.receivers[-1]
         receiver.drain(1.0)

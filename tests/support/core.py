@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import ipaddress
 import socket
 import time
 from collections.abc import AsyncIterator
@@ -14,7 +13,7 @@ from streamd.auth.sessions import Sessions
 from streamd.config.models import Daemon
 from streamd.desired import Desired, ServerSpec, StreamRule, TargetSpec
 from streamd.ffmpeg.argv import FFmpegBinary
-from streamd.ffmpeg.progress import PID_BASE, ProgressReceiver
+from streamd.ffmpeg.progress import ProgressReceiver
 from streamd.jobs import ServerJob
 from streamd.observed import Publisher
 from streamd.publishers import Publishers
@@ -22,6 +21,7 @@ from streamd.reconcile import Reconciler
 from streamd.servers import Servers
 from streamd.settings import Settings
 from streamd.state import State
+from streamd.supervision.protocol import pid_address
 from tests.support.fakes import FakeEngines, FakeRunner, FakeServer
 from tests.support.ports import free_port
 from tests.support.snapshots import SERVER
@@ -122,7 +122,7 @@ class Core:
     def report_as(self, pid: int, out_time_us: int) -> None:
         """Send what an FFmpeg with some pid reports of itself."""
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-            sender.bind((str(ipaddress.IPv4Address(PID_BASE + pid)), 0))
+            sender.bind((pid_address(pid), 0))
             report = f"out_time_us={out_time_us}\ntotal_size={out_time_us}\nprogress=continue\n"
             sender.sendto(report.encode(), ("127.0.0.1", self._progress_port))
 

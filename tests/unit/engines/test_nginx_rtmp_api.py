@@ -19,8 +19,9 @@ STATISTICS = b"""<?xml version="1.0" encoding="utf-8" ?>
 <stream><name>waited-for</name><bytes_in>0</bytes_in>
 <client><id>9</id><address>192.0.2.10</address></client><nclients>1</nclients></stream>
 <stream><name>waited-for-here</name><bytes_in>0</bytes_in>
-<client><id>10</id><address>127.0.0.1</address></client><nclients>1</nclients></stream>
-<nclients>5</nclients></live></application>
+<client><id>10</id><address>127.0.0.1</address></client>
+<client><id>12</id><address>::1</address></client><nclients>2</nclients></stream>
+<nclients>6</nclients></live></application>
 <application><name>lot/west</name><live>
 <stream><name>bare</name><bytes_in>0</bytes_in>
 <meta><video><width>0</width><height>0</height></video></meta>

@@ -1,4 +1,4 @@
-"""The playout's log: lines `level message` on stderr, for an operator."""
+"""The log of a playout or an archive: lines `level message` on stderr, for an operator."""
 
 import sys
 from collections.abc import Callable
