@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from streamd import names
-from streamd.supervision.process import SPAWNED
+from streamd.supervision.protocol import SPAWNED
 
 SPOOL = ".spool"
 

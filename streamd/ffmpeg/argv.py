@@ -12,7 +12,8 @@ from streamd.errors import FFmpegError
 from streamd.ffmpeg.rtmp_address import parameters, split_rtmp
 from streamd.jobs import TargetJob
 from streamd.redact import address_secrets
-from streamd.supervision.process import PID_ADDRESS, ProcessSpec
+from streamd.supervision.process import ProcessSpec
+from streamd.supervision.protocol import PID_ADDRESS
 
 # A media server drops a silent publisher by itself (SRS after 21.5 s) and a target must outlast a
 # short silence; only a server that is frozen as a whole takes longer than this.

@@ -1,7 +1,7 @@
 """What FFmpegs report of themselves: a datagram a second each, read in one go on a tick.
 
 A report is one datagram from a loopback address that holds the process's pid
-(`streamd.supervision.process.PID_ADDRESS`), so it needs no name and no connection, and a new
+(`streamd.supervision.protocol.PID_ADDRESS`), so it needs no name and no connection, and a new
 streamd hears the processes of the one before it.
 """
 

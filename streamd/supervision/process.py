@@ -6,20 +6,6 @@ from typing import Protocol
 
 from streamd.observed import ObservedProcess
 
-PID_ADDRESS = "{pid_address}"
-"""Stands in an argv for a loopback address that holds the pid, put in between fork and exec.
-
-FFmpeg binds the socket of its progress reports to it, so the sender's address of a report names
-the process, without a table and across restarts of streamd: 127.64.0.0 + pid (22 bits).
-"""
-
-SPAWNED = "{spawned}"
-"""Stands in an argv for when the process started and its pid: `20261123T013000.123456Z-4242`, UTC.
-
-It is put in between fork and exec, so that a process that is started again, from the same spec,
-writes over nothing that it has written before.
-"""
-
 
 @dataclass(frozen=True, slots=True)
 class ProcessSpec:
@@ -27,7 +13,8 @@ class ProcessSpec:
 
     Attributes:
         name: unique; also the stem of its log file.
-        argv: the program's absolute path and its arguments; never through a shell.
+        argv: the program's absolute path and its arguments; never through a shell. The tokens of
+            `streamd.supervision.protocol` in it are filled in between fork and exec.
         identity: kept with the process and given back by `list`.
         publisher: kept likewise.
         secret_inputs: file descriptor number -> text that the process reads from it (a pipe), so

@@ -11,8 +11,7 @@ import pytest
 
 from streamd.archive.layout import run_started_at
 from streamd.errors import SupervisorError
-from streamd.supervision.process import PID_ADDRESS, SPAWNED
-from streamd.supervision.protocol import pid_address
+from streamd.supervision.protocol import PID_ADDRESS, SPAWNED, pid_address
 from streamd.supervision.supervisord import START_BATCH, Supervisord
 from tests.support.supervisord import (
     SLEEPER,

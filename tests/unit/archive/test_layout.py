@@ -19,8 +19,7 @@ from streamd.archive.layout import (
     segment_pattern,
     spool_of,
 )
-from streamd.supervision.process import SPAWNED
-from streamd.supervision.protocol import spawned
+from streamd.supervision.protocol import SPAWNED, spawned
 
 STREAMS = st.from_regex(
     r"[A-Za-z0-9_][A-Za-z0-9_.~=+@,:-]{0,20}(/[A-Za-z0-9_][A-Za-z0-9_.~=+@,:-]{0,20}){1,3}",

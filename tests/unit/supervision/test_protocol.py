@@ -3,14 +3,7 @@ import ipaddress
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamd.supervision import process
-from streamd.supervision import protocol as supervisor_protocol
 from streamd.supervision.protocol import pid_address, spawned
-
-
-def test_the_tokens_are_those_that_specs_hold() -> None:
-    assert supervisor_protocol.PID_ADDRESS == process.PID_ADDRESS
-    assert supervisor_protocol.SPAWNED == process.SPAWNED
 
 
 def test_a_start_is_told_by_the_clock_and_the_pid() -> None:
