@@ -3,7 +3,7 @@
 from typing import Literal
 
 from streamd.ffmpeg.track import Track
-from streamd.observe import STALL_S
+from streamd.flow import STALL_S
 from streamd.observed import JobHistory, ObservedProcess
 from streamd.status.snapshot import Snapshot
 

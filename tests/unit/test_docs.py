@@ -1,6 +1,8 @@
 """What the documentation shows works: its files load, its commands and modules exist."""
 
+import ast
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -53,6 +55,15 @@ def test_every_command_shown_exists() -> None:
     for page in PAGES:
         shown = set(re.findall(r"(?:^ {4}|`)streamd ([a-z]+)", page.read_text(), re.MULTILINE))
         assert shown <= commands, f"{page.name}: {shown - commands}"
+
+
+def test_every_module_that_says_it_is_pure_is_held_to_it() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    contracts = project["tool"]["importlinter"]["contracts"]
+    held = next(set(each["source_modules"]) for each in contracts if "pure core" in each["name"])
+    for path in (ROOT / "streamd").rglob("*.py"):
+        if re.search(r"\bPure\.", ast.get_docstring(ast.parse(path.read_text())) or ""):
+            assert ".".join(path.relative_to(ROOT).with_suffix("").parts) in held
 
 
 def test_every_module_named_exists() -> None:
