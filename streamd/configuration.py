@@ -22,8 +22,8 @@ from streamd.config_state import ConfigState, ConfigStateName
 from streamd.desire import desire
 from streamd.desired import Desired
 from streamd.errors import ConfigError, PlanRefusedError, PortTakenError, Problem, StreamdError
-from streamd.ffmpeg.argv import FFmpegBinary
 from streamd.ffmpeg.binary import inspect
+from streamd.ffmpeg.facts import FFmpegBinary
 from streamd.guard import guard
 from streamd.machine import find_machine
 from streamd.process_names import rule_of_archive, server_of, server_process_name

@@ -8,9 +8,10 @@ from streamd.archive.spec import ArchiveSpec, UploadSpec
 from streamd.archive.spec import to_json as archive_to_json
 from streamd.archive.storage_address import SHOWN_OPTIONS
 from streamd.config.addresses import progress_address
-from streamd.ffmpeg.argv import FFmpegBinary, target_process
+from streamd.ffmpeg.facts import FFmpegBinary
 from streamd.ffmpeg.pull import pull_secrets
 from streamd.ffmpeg.record_argv import record_process
+from streamd.ffmpeg.target_argv import target_process
 from streamd.ffmpeg.transcode_argv import transcode_process
 from streamd.jobs import (
     ArchiveJob,

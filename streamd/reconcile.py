@@ -21,7 +21,7 @@ from streamd.apply import Applier
 from streamd.demand import last_asked
 from streamd.desired import Desired
 from streamd.errors import StreamdError
-from streamd.ffmpeg.argv import FFmpegBinary
+from streamd.ffmpeg.facts import FFmpegBinary
 from streamd.ffmpeg.progress import ProgressReceiver
 from streamd.histories import Histories
 from streamd.hls.ladders import Ladders

@@ -16,8 +16,8 @@ from streamd.doctor import probes
 from streamd.doctor.files import User
 from streamd.doctor.service import Service
 from streamd.errors import ConfigError, FFmpegError, Problem, StreamdError
-from streamd.ffmpeg.argv import FFmpegBinary
 from streamd.ffmpeg.binary import inspect
+from streamd.ffmpeg.facts import FFmpegBinary
 from streamd.machine import find_machine
 from streamd.settings import Settings
 from streamd.supervision.start import last_leader

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from streamd.desired import EngineName
 from streamd.doctor.finding import Finding, error, ok, warning
 from streamd.engines import nginx_rtmp_config, srs_config
-from streamd.ffmpeg.argv import SEND_BUFFER_BYTES
+from streamd.ffmpeg.ends import SEND_BUFFER_BYTES
 
 FEW_CONNECTIONS = 4000
 """A server that takes fewer connections than this is turned deaf by one busy evening."""

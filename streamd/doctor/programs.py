@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from streamd.desired import ServerSpec, TargetSpec
 from streamd.doctor.finding import Finding, error, listed, ok, split_advice, warning
 from streamd.errors import EngineError, FFmpegError
-from streamd.ffmpeg.argv import FFmpegBinary
+from streamd.ffmpeg.facts import FFmpegBinary
 
 LEAST_SRS = 6
 """What streamd tells SRS is of this version."""

@@ -7,7 +7,7 @@ import ssl
 from pathlib import Path
 
 from streamd.errors import FFmpegError
-from streamd.ffmpeg.argv import FFmpegBinary
+from streamd.ffmpeg.facts import FFmpegBinary
 from streamd.supervision.session import end_session
 
 _TIMEOUT_S = 15.0

@@ -26,6 +26,7 @@ from urllib.parse import unquote
 from streamd.ffmpeg.fitting import audio_encoder, live_video_encoder
 from streamd.ffmpeg.flv_argv import FLV, QUIET
 from streamd.ffmpeg.media import SILENT_CHANNELS, SILENT_RATE, AudioFacts
+from streamd.ffmpeg.options import arguments, concat_list
 from streamd.ffmpeg.rtmp_address import split_rtmp
 from streamd.playout.spec import PullInput
 from streamd.redact import address_secrets
@@ -161,27 +162,18 @@ def pull_command(
 
 
 def _seen(url: str, options: dict[str, str]) -> tuple[tuple[str, ...], str]:
-    return (*_arguments(options | _ANALYZE), "-i", url), ""
+    return (*arguments(options | _ANALYZE), "-i", url), ""
 
 
 def _unseen(url: str, options: dict[str, str]) -> tuple[tuple[str, ...], str]:
     """Return an input that FFmpeg reads the address of from stdin, and what stands there."""
-    within = options | _ANALYZE
-    listing = (
-        "ffconcat version 1.0",
-        f"file {_quoted(url)}",
-        *(f"option {name} {_quoted(text)}" for name, text in within.items()),
-    )
-    around = {
+    around = _ANALYZE | {
+        "f": "concat",
+        "safe": "0",
         "protocol_whitelist": f"pipe,{options['protocol_whitelist']}",
         "format_whitelist": f"concat,{options['format_whitelist']}",
     }
-    arguments = _arguments(_ANALYZE | {"f": "concat", "safe": "0"} | around)
-    return (*arguments, "-i", "pipe:0"), "\n".join(listing) + "\n"
-
-
-def _arguments(options: dict[str, str]) -> tuple[str, ...]:
-    return tuple(text for name, value in options.items() for text in (f"-{name}", value))
+    return (*arguments(around), "-i", "pipe:0"), concat_list(url, options | _ANALYZE)
 
 
 def pull_secrets(url: str) -> tuple[str, ...]:
@@ -267,9 +259,3 @@ def _audio(attempt: PullAttempt) -> tuple[str, ...]:
         return ("-c:a", "copy", *_AUDIO_GUARD)
     sound = AudioFacts("aac", SILENT_RATE, SILENT_CHANNELS)
     return ("-af", "aresample=async=1000:first_pts=0", *audio_encoder(sound))
-
-
-def _quoted(text: str) -> str:
-    if not text.isprintable():
-        raise ValueError("holds a control character; paste it again")
-    return "'" + text.replace("'", "'\\''") + "'"

@@ -7,7 +7,8 @@ soon as it has come. What becomes of the segments is decided elsewhere (`streamd
 
 from streamd.archive.layout import segment_pattern
 from streamd.errors import FFmpegError
-from streamd.ffmpeg.argv import FFmpegBinary, live_input, name_secrets, reporting, secret_inputs
+from streamd.ffmpeg.ends import live_input, name_secrets, reporting, secret_inputs
+from streamd.ffmpeg.facts import FFmpegBinary
 from streamd.jobs import RecordJob
 from streamd.supervision.process import ProcessSpec
 

@@ -9,15 +9,15 @@ from collections.abc import Iterable
 
 from streamd.desired import TranscodeSpec
 from streamd.errors import FFmpegError
-from streamd.ffmpeg.argv import (
+from streamd.ffmpeg.ends import (
     FIRST_PRESET_FD,
-    FFmpegBinary,
     live_input,
     name_secrets,
     reporting,
     rtmp_output,
     secret_inputs,
 )
+from streamd.ffmpeg.facts import FFmpegBinary
 from streamd.ffmpeg.transcode_options import audio_arguments, device_arguments, video_arguments
 from streamd.jobs import TranscodeJob
 from streamd.supervision.process import ProcessSpec

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from streamd.ffmpeg.argv import FFmpegBinary, target_process
 from streamd.ffmpeg.binary import inspect
 from streamd.ffmpeg.errors import LastError, last_error
+from streamd.ffmpeg.facts import FFmpegBinary
+from streamd.ffmpeg.target_argv import target_process
 from streamd.jobs import TargetJob
 from streamd.redact import Redactor
 from streamd.supervision.process import ProcessSpec

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from streamd.errors import FFmpegError
-from streamd.ffmpeg.argv import FFmpegBinary, target_process
 from streamd.ffmpeg.binary import inspect
+from streamd.ffmpeg.facts import FFmpegBinary
 from streamd.ffmpeg.progress import ProgressReceiver
+from streamd.ffmpeg.target_argv import target_process
 from streamd.ffmpeg.track import Track
 from streamd.jobs import TargetJob
 from streamd.supervision.process import ProcessSpec

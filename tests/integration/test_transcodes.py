@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from streamd.desired import AudioSpec, OverlaySpec, TranscodeSpec, VideoSpec
-from streamd.ffmpeg.argv import FFmpegBinary
 from streamd.ffmpeg.binary import inspect
 from streamd.ffmpeg.errors import last_error
+from streamd.ffmpeg.facts import FFmpegBinary
 from streamd.ffmpeg.transcode_argv import sharing_a_process, transcode_process
 from streamd.hls.master import Variant, master_path, master_playlist, variant
 from streamd.hls.master_file import write_master

@@ -17,7 +17,7 @@ from streamd.archive.recording_json import FILE, from_json
 from streamd.archive.spec import SPEC_FD, ArchiveSpec, to_json
 from streamd.callbacks.events import Event
 from streamd.callbacks.events import from_json as event_from_json
-from streamd.ffmpeg.argv import FFmpegBinary
+from streamd.ffmpeg.facts import FFmpegBinary
 from streamd.ffmpeg.record_argv import record_process
 from streamd.jobs import RecordJob
 from streamd.supervision.process import ProcessSpec

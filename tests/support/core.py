@@ -12,7 +12,7 @@ from typing import Any
 from streamd.auth.sessions import Sessions
 from streamd.config.models import Daemon
 from streamd.desired import Desired, ServerSpec, StreamRule, TargetSpec
-from streamd.ffmpeg.argv import FFmpegBinary
+from streamd.ffmpeg.facts import FFmpegBinary
 from streamd.ffmpeg.progress import ProgressReceiver
 from streamd.jobs import ServerJob
 from streamd.observed import Publisher

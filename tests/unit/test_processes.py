@@ -10,7 +10,7 @@ from streamd.archive.spec import SPEC_FD as ARCHIVE_SPEC_FD
 from streamd.archive.spec import ArchiveSpec, UploadSpec
 from streamd.archive.spec import from_json as archive_from_json
 from streamd.desired import AudioSpec, RecordingSpec, StorageSpec, TranscodeSpec, VideoSpec
-from streamd.ffmpeg.argv import FFmpegBinary
+from streamd.ffmpeg.facts import FFmpegBinary
 from streamd.jobs import ArchiveJob, PlayoutJob, TargetJob, TranscodeJob, job_identity
 from streamd.playout.spec import (
     SPEC_FD,

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from streamd.errors import FFmpegError
-from streamd.ffmpeg.argv import FFmpegBinary
+from streamd.ffmpeg.facts import FFmpegBinary
 from streamd.ffmpeg.record_argv import STOP_TIMEOUT_S, record_process
 from streamd.jobs import RecordJob, fed_by, job_identity
 from streamd.process_names import reports_progress

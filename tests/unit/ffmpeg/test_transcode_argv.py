@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from streamd.desired import AudioSpec, TranscodeSpec, VideoSpec
 from streamd.errors import FFmpegError
-from streamd.ffmpeg.argv import FFmpegBinary
+from streamd.ffmpeg.facts import FFmpegBinary
 from streamd.ffmpeg.transcode_argv import sharing_a_process, transcode_process
 from streamd.ffmpeg.transcode_options import audio_arguments, video_arguments
 from streamd.jobs import TranscodeJob

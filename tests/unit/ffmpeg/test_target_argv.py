@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamd.errors import FFmpegError
-from streamd.ffmpeg.argv import FFmpegBinary, secrets_of_job, target_process
+from streamd.ffmpeg.facts import FFmpegBinary
 from streamd.ffmpeg.rtmp_address import split_rtmp
+from streamd.ffmpeg.target_argv import secrets_of_job, target_process
 from streamd.jobs import TargetJob
 from streamd.redact import Redactor
 from streamd.supervision.process import ProcessSpec

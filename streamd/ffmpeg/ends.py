@@ -1,4 +1,4 @@
-"""How FFmpeg is told what to read and where to send it: a target's job becomes an argv.
+"""The two sides of an FFmpeg at a live stream: where it reads, and where it sends to. Pure.
 
 Options, presets and the concat format are FFmpeg's own: https://ffmpeg.org/ffmpeg-all.html.
 """
@@ -8,11 +8,9 @@ from dataclasses import dataclass, field
 from urllib.parse import unquote
 
 from streamd.config.addresses import progress_address
-from streamd.errors import FFmpegError
-from streamd.ffmpeg.rtmp_address import parameters, split_rtmp
-from streamd.jobs import TargetJob
-from streamd.redact import address_secrets
-from streamd.supervision.process import ProcessSpec
+from streamd.ffmpeg.facts import FFmpegBinary
+from streamd.ffmpeg.options import arguments, concat_list, printable
+from streamd.ffmpeg.rtmp_address import split_rtmp
 from streamd.supervision.protocol import PID_ADDRESS
 
 # A media server drops a silent publisher by itself (SRS after 21.5 s) and a target must outlast a
@@ -31,37 +29,11 @@ _ANALYZE_US = {"rtmp": 10_000_000, "http": 3_000_000}
 # 27 Mb/s at 100 ms, or 22 where net.core.wmem_max is as it mostly is (208 KiB).
 SEND_BUFFER_BYTES = 256 * 1024
 
-# A track that ends holds up the other for this long, 10 s by default, in which nothing is sent.
-_INTERLEAVE_US = 1_000_000
-
 FIRST_PRESET_FD = 3
 """The lowest descriptor that an output reads its key from; 0 is the input's."""
 
 _PRESET_LINE_BYTES = 990  # FFmpeg reads lines of 999 and takes the rest for another line
 _RTMP_APP_BYTES = 127  # APP_MAX_LENGTH in libavformat/rtmpproto.c
-
-
-@dataclass(frozen=True, slots=True)
-class FFmpegBinary:
-    """What is known of an FFmpeg, as `streamd.ffmpeg.binary.inspect` finds it.
-
-    Attributes:
-        path: absolute.
-        version: as it names itself, `5.1.9-0+deb12u1`.
-        protocols: that it can send over, as `rtmps`.
-        hides_output_key: it takes an output's options from a file (`-fpre`), so that a stream
-            key need not stand in its argv, where every user of the machine can read it.
-        hides_input_key: its concat lists take options, so that an address with a secret can be
-            read from one without starting slowly.
-        ca_file: certificates that it trusts for RTMPS; None when the machine has none.
-    """
-
-    path: str
-    version: str
-    protocols: frozenset[str]
-    hides_output_key: bool
-    hides_input_key: bool
-    ca_file: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,53 +54,6 @@ class End:
 def secret_inputs(ends: Iterable[End]) -> dict[int, str]:
     """Return what several ends read, by descriptor, as `ProcessSpec` takes it."""
     return {end.fd: end.secret_text for end in ends if end.secret_text}
-
-
-def target_process(
-    job: TargetJob, binary: FFmpegBinary, log_path: str, *, identity: str
-) -> ProcessSpec:
-    """Return the process that does a job.
-
-    The stream key stays out of its argv where the binary can do without; a user name and password
-    in front of the host cannot.
-
-    Args:
-        job: what to send where.
-        binary: the FFmpeg to send with.
-        log_path: where its log goes.
-        identity: kept with the process.
-
-    Raises:
-        FFmpegError: the binary lacks the protocol, or the address cannot be given to it.
-    """
-    scheme = job.output_url.partition("://")[0]
-    if scheme not in binary.protocols:
-        raise FFmpegError(
-            f"{job.process}: {binary.path} ({binary.version}) cannot send over "
-            f"{scheme if scheme.isalnum() else 'this protocol'}; install an FFmpeg that can, or "
-            "name one in `ffmpeg:`"
-        )
-    try:
-        source = live_input(job.input_url, binary, secret=job.input_secret)
-        send = _srt_output if scheme == "srt" else rtmp_output
-        destination = send(job.output_url, binary)
-    except ValueError as error:
-        raise FFmpegError(f"{job.process}: its address {error}") from None
-    return ProcessSpec(
-        name=job.process,
-        argv=(
-            *reporting(binary, job.progress),
-            *source.arguments,
-            *("-map", "0:v:0?", "-map", "0:a:0?", "-c", "copy"),
-            *("-max_interleave_delta", str(_INTERLEAVE_US)),
-            *destination.arguments,
-        ),
-        identity=identity,
-        log_path=log_path,
-        publisher=job.publisher,
-        secret_inputs=secret_inputs((source, destination)),
-        redact=secrets_of_job(job),
-    )
 
 
 def reporting(binary: FFmpegBinary, hooks: str) -> tuple[str, ...]:
@@ -165,19 +90,14 @@ def live_input(url: str, binary: FFmpegBinary, *, secret: bool) -> End:
         options["tcp_nodelay"] = "1"  # the handshake waits on delayed acknowledgements otherwise
     analyze = {"analyzeduration": str(_ANALYZE_US[scheme]), "fpsprobesize": "0"}
     if not (secret and binary.hides_input_key):
-        return End((*_arguments(options | analyze), "-i", url))
-    listing = (
-        "ffconcat version 1.0",
-        f"file {_concat_quoted(url)}",
-        *(f"option {name} {_concat_quoted(text)}" for name, text in (options | analyze).items()),
-    )
+        return End((*arguments(options | analyze), "-i", url))
     return End(
         (
-            *_arguments(analyze),
+            *arguments(analyze),
             *("-f", "concat", "-safe", "0", "-protocol_whitelist", f"pipe,{scheme},tcp"),
             *("-i", "pipe:0"),
         ),
-        secret_text="\n".join(listing) + "\n",
+        secret_text=concat_list(url, options | analyze),
     )
 
 
@@ -204,7 +124,9 @@ def rtmp_output(url: str, binary: FFmpegBinary, fd: int = FIRST_PRESET_FD) -> En
             options["ca_file"] = binary.ca_file
     options["flvflags"] = "no_duration_filesize"
     secrets = _rtmp_names(app, playpath)
-    return _output(("-f", "flv", server), options, secrets, fd if binary.hides_output_key else None)
+    return output_end(
+        ("-f", "flv", server), options, secrets, fd if binary.hides_output_key else None
+    )
 
 
 def _rtmp_names(app: str, stream: str) -> dict[str, str]:
@@ -214,57 +136,31 @@ def _rtmp_names(app: str, stream: str) -> dict[str, str]:
     return {"rtmp_app": app, "rtmp_playpath": stream}
 
 
-def _srt_output(url: str, binary: FFmpegBinary) -> End:
-    place, _, query = url.partition("?")
-    shown, secrets = [], {}
-    for name, value in parameters(query):
-        # `streamid` alone is an option of the ffmpeg program, about something else.
-        option = "srt_streamid" if name == "streamid" else name
-        if option in ("srt_streamid", "passphrase"):
-            secrets[option] = unquote(value)
-        else:
-            shown.append(f"{name}={value}")
-    shown_url = f"{place}?{'&'.join(shown)}" if shown else place
-    fd = FIRST_PRESET_FD if binary.hides_output_key else None
-    return _output(("-f", "mpegts", shown_url), {"pkt_size": "1316"}, secrets, fd)
-
-
-def _output(
+def output_end(
     ending: tuple[str, ...], options: dict[str, str], secrets: dict[str, str], preset_fd: int | None
 ) -> End:
-    secrets = {name: _printable(value) for name, value in secrets.items() if value}
+    """Return an output some of whose options are secrets.
+
+    Args:
+        ending: what stands last: format and address.
+        options: that may be seen.
+        secrets: options that are kept out of sight; those that are empty are left out.
+        preset_fd: where FFmpeg reads them from; None where it cannot.
+
+    Raises:
+        ValueError: a secret cannot be given to FFmpeg.
+    """
+    secrets = {name: printable(value) for name, value in secrets.items() if value}
     if preset_fd is None or not secrets:
-        return End((*_arguments(options), *_arguments(secrets), *ending))
+        return End((*arguments(options), *arguments(secrets), *ending))
     lines = [f"{name}={value}\n" for name, value in secrets.items()]
     if any(len(line.encode()) > _PRESET_LINE_BYTES for line in lines):
         raise ValueError(f"has a key of more than {_PRESET_LINE_BYTES - 50} bytes; shorten it")
     return End(
-        (*_arguments(options), "-fpre", f"/dev/fd/{preset_fd}", *ending),
+        (*arguments(options), "-fpre", f"/dev/fd/{preset_fd}", *ending),
         fd=preset_fd,
         secret_text="".join(lines),
     )
-
-
-def _arguments(options: dict[str, str]) -> tuple[str, ...]:
-    return tuple(text for name, value in options.items() for text in (f"-{name}", value))
-
-
-def _printable(value: str) -> str:
-    if not value.isprintable():
-        raise ValueError("holds a control character; paste it again")
-    return value
-
-
-def _concat_quoted(value: str) -> str:
-    return "'" + _printable(value).replace("'", "'\\''") + "'"
-
-
-def secrets_of_job(job: TargetJob) -> tuple[str, ...]:
-    """Return every text of a job that must be masked where it is shown, longest first."""
-    found = set(address_secrets(job.output_url))
-    if job.input_secret:
-        found.update(name_secrets(job.input_url))
-    return tuple(sorted(found - {""}, key=lambda text: (-len(text), text)))
 
 
 def name_secrets(input_url: str) -> tuple[str, ...]:
