@@ -134,8 +134,9 @@ def advance(track: Track, report: Report, now: float) -> Track:
 
 def _speed(samples: tuple[tuple[float, int, int], ...]) -> float | None:
     """Return how fast the output advanced, counted from the first sample that has media."""
-    begun = [(at, come_to) for at, _, come_to in samples if come_to]
-    if not begun or begun[-1][0] - begun[0][0] < _SPEED_KNOWN_S:
-        return None
-    (since, come_from), (until, come_to) = begun[0], begun[-1]
-    return (come_to - come_from) / 1e6 / (until - since)
+    until, _, come_to = samples[-1]
+    for since, _, come_from in samples:
+        if come_from:
+            known = until - since >= _SPEED_KNOWN_S
+            return (come_to - come_from) / 1e6 / (until - since) if known else None
+    return None
