@@ -4,6 +4,7 @@
 holds after any interruption. `streamd.changes.compare` looks at two configurations, for people.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -114,19 +115,6 @@ def plan(
         now. Carrying it out in part, in any order, and planning again leads to the same end.
     """
     index = index or PlanIndex(desired)
-    kicks: list[Step] = []
-    for publisher in observed.publishers.values():
-        reason = authorised(publisher, index.auth, clock)
-        if reason is not None:
-            kicks.append(
-                Kick(
-                    publisher.server,
-                    publisher.stream,
-                    publisher.published_as,
-                    publisher.client_id,
-                    reason,
-                )
-            )
     wanted, wake_at = wanted_jobs(desired, observed, input_url, now, clock, index)
     steps: list[Step] = []
     for name, process in observed.processes.items():
@@ -143,7 +131,26 @@ def plan(
             wake_at = earliest(wake_at, retry_at)
         else:
             steps.append(step)
-    return Plan(tuple(sorted(kicks + steps, key=_order)), wake_at)
+    steps += _kicks(observed, index, clock)
+    return Plan(tuple(sorted(steps, key=_order)), wake_at)
+
+
+def _kicks(observed: Observed, index: PlanIndex, clock: datetime) -> Iterator[Kick]:
+    """Yield who has to go. What streamd publishes itself goes with its process.
+
+    SRS aborts where a kick meets a publisher that is leaving by itself (`SrsFastCoroutine::stop` in
+    srs_app_st.cpp: an interrupted join; ossrs/srs 2369 is of the same kind).
+    """
+    for publisher in observed.publishers.values():
+        reason = None if publisher.internal else authorised(publisher, index.auth, clock)
+        if reason is not None:
+            yield Kick(
+                publisher.server,
+                publisher.stream,
+                publisher.published_as,
+                publisher.client_id,
+                reason,
+            )
 
 
 def is_finished(job: Job, process: ObservedProcess) -> bool:

@@ -58,8 +58,10 @@ def stream_changes(
         ingest = {rule.ingest for rule, _ in filter(None, (before, after)) if rule.ingest}
         kicked = {s for s in put_off if s in ingest or names.matches(pattern, s)}
         process = playout_process_name(pattern)
-        restarts = process in observed.processes and differs(process, jobs)
-        if restarts and pattern in observed.publishers:
+        ends = process in observed.processes and differs(process, jobs)
+        # Who is put off does not come back, and neither does a playout without its source.
+        restarts = ends and process in jobs[1] and not kicked
+        if ends and pattern in observed.publishers:
             kicked.add(pattern)
         touched = lost(observed, kicked, jobs)
         change = change_of("stream", pattern, None, None, touched)

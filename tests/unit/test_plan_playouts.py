@@ -122,7 +122,7 @@ class TestPlayout:
         without = desired(sources={}, rules={"live/a": StreamRule("live/a", None)})
         steps = make_plan(without, start).steps
         assert Stop("playout.live/a", "not wanted any more") in steps
-        assert {step.stream for step in steps if isinstance(step, Kick)} == {"live/a"}
+        assert not any(isinstance(step, Kick) for step in steps), "SRS may abort where both meet"
 
     def test_one_that_hangs_is_killed(self) -> None:
         start = converge(desired(), Observed()).observed

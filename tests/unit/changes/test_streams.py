@@ -14,6 +14,8 @@ from streamd.config.defaults import Machine
 from streamd.config.models import Config
 from streamd.desire import desire
 from streamd.desired import Desired
+from streamd.errors import PlanRefusedError
+from streamd.guard import guard
 from streamd.jobs import ServerJob
 from streamd.observed import Observed, Publisher
 from streamd.process_names import rule_of_archive
@@ -108,11 +110,6 @@ def test_everything_of_the_file_is_on_air() -> None:
         ("streams.lobby.source.files", ["/srv/b.mp4"], ("source",)),
         ("streams.lobby.source.shuffle", True, ("source",)),
         ("streams.lobby.fallback", "/srv/slate.mp4", ("fallback",)),
-        (
-            "streams.lobby.source",
-            {"files": ["/srv/a.mp4"], "start": "1:00", "end": "2:00"},
-            ("source.start or source.end",),
-        ),
     ],
 )
 def test_an_edited_source_restarts_its_playout_only(
@@ -120,6 +117,12 @@ def test_an_edited_source_restarts_its_playout_only(
 ) -> None:
     (change,) = changed((place, value)).values()
     assert told(change) == ("restart", fields, *LOBBY)
+
+
+def test_hours_that_leave_out_the_present_end_a_stream_until_they_come() -> None:
+    source = {"files": ["/srv/a.mp4"], "start": "1:00", "end": "2:00"}
+    (change,) = changed(("streams.lobby.source", source)).values()
+    assert told(change) == ("update", ("source.start or source.end",), *LOBBY)
 
 
 def test_an_edited_address_restarts_and_is_not_shown() -> None:
@@ -147,12 +150,14 @@ def test_a_fallback_that_is_added_puts_off_whoever_publishes_the_stream_itself()
 def test_a_fallback_that_is_removed_puts_off_whoever_publishes_behind_it() -> None:
     (change,) = changed(("streams.shown.fallback", None)).values()
     streams, processes = SHOWN
-    assert told(change) == ("restart", ("fallback",), {"in/shown", *streams}, processes)
+    assert told(change) == ("update", ("fallback",), {"in/shown", *streams}, processes)
 
 
 def test_a_source_that_is_removed_ends_its_stream() -> None:
     (change,) = changed(("streams.lobby", {"keys": ["studio"]})).values()
-    assert told(change) == ("restart", ("keys", "source"), *LOBBY)
+    assert told(change) == ("update", ("keys", "source"), *LOBBY)
+    with pytest.raises(PlanRefusedError, match=r"would stop 2 of 4 .*stream live/lobby"):
+        guard([change], 4, 0.4)
 
 
 def test_a_stream_that_is_removed_ends() -> None:
@@ -163,6 +168,15 @@ def test_a_stream_that_is_removed_ends() -> None:
 def test_a_stream_that_is_added_touches_nothing() -> None:
     found = changed(("streams.new", {"source": {"files": ["/srv/a.mp4"]}}))
     assert told(found["stream live/new"]) == ("create", (), set(), set())
+
+
+def test_a_source_in_the_place_of_the_studio_puts_it_off_for_good() -> None:
+    found = changed(
+        ("streams.shown", {"source": {"files": ["/srv/a.mp4"]}, "fallback": "/srv/slate.mp4"})
+    )
+    change = found["stream live/shown"]
+    assert change.action == "update"
+    assert "in/shown" in change.touches.publishers
 
 
 def test_other_keys_of_a_stream_with_a_fallback_kick_its_studio_and_nothing_else() -> None:
