@@ -17,11 +17,11 @@ from streamd.certificates.record import Record
 from streamd.certificates.spec import KeyKind, certificate_paths
 from streamd.certificates.store import Store
 from streamd.desired import EngineName
-from tests.integration.test_srs import OFFER
 from tests.support.engines import RunningServer, running_server
 from tests.support.media import publisher
 from tests.support.ports import free_port
 from tests.support.waiting import wait_until
+from tests.support.webrtc import offer
 
 NAMES = ("live.example.test", "localhost")
 
@@ -134,12 +134,12 @@ async def test_whip_and_whep_come_by_https_and_the_api_asks_for_its_password_the
 
         async def whip(secret: str) -> int:
             path = f"/rtc/v1/whip/?app=live&stream=cam&secret={secret}"
-            return await status_of(server, "POST", path, data=OFFER, headers=headers)
+            return await status_of(server, "POST", path, data=offer("sendonly"), headers=headers)
 
         assert await whip("right") == 201
         assert [hook.secrets for hook in server.hooks_of("publish", "live/cam")] == [("right",)]
-        path, offer = "/rtc/v1/whep/?app=live&stream=cam", OFFER.replace("sendonly", "recvonly")
-        assert await status_of(server, "POST", path, data=offer, headers=headers) == 201
+        path, wanted = "/rtc/v1/whep/?app=live&stream=cam", offer("recvonly")
+        assert await status_of(server, "POST", path, data=wanted, headers=headers) == 201
         for path in ("/api/v1/streams/", "/api/v1/raw?rpc=raw", "/api/v1/clients/"):
             assert await status_of(server, "GET", path) == 401
 

@@ -18,6 +18,7 @@ from streamd.playout.spec import FilesInput, IngestInput, PullInput, SlateInput
 from streamd.playout.tags import AUDIO, VIDEO
 from tests.support.engines import RunningServer, running_server
 from tests.support.media import clip, decoded_frames, ffmpeg_path, publisher
+from tests.support.pids import children_of, is_alive
 from tests.support.playout import RunningPlayout, running_playout
 from tests.support.receiver import receiver
 from tests.support.samples import sample
@@ -454,7 +455,7 @@ async def test_an_ffmpeg_that_hangs_is_begun_anew_before_the_stream_ends(tmp_pat
             await wait_until(lambda: playout.playing().input == -1, what="the silence")
             await playout.wait_input(0)
             assert children_of(playout.process.pid) != [child]
-            assert not is_running(child)
+            assert not is_alive(child)
             assert "input 0 (pull): sent nothing for 5 s" in playout.process.log()
             assert len(media.publishes) == 1
 
@@ -487,7 +488,7 @@ async def test_asked_to_end_it_leaves_nothing_behind(tmp_path: Path) -> None:
         assert children
         playout.process.process.terminate()
         assert playout.process.wait() == 143
-        await wait_until(lambda: not any(map(is_running, children)), what="no child")
+        await wait_until(lambda: not any(map(is_alive, children)), what="no child")
         await wait_until(lambda: not media.bytes_in("live/made"), what="the stream to end")
 
 
@@ -503,7 +504,7 @@ async def test_killed_it_takes_its_children_along(tmp_path: Path) -> None:
         children = children_of(playout.process.pid)
         assert children
         os.kill(playout.process.pid, signal.SIGKILL)
-        await wait_until(lambda: not any(map(is_running, children)), what="no child")
+        await wait_until(lambda: not any(map(is_alive, children)), what="no child")
 
 
 async def test_without_a_spec_it_says_so() -> None:
@@ -512,17 +513,3 @@ async def test_without_a_spec_it_says_so() -> None:
     _, said = await process.communicate()
     assert process.returncode == 1
     assert said.startswith(b"error cannot read what to play from descriptor 3")
-
-
-def children_of(pid: int) -> list[int]:
-    """Return the pids of a process's children."""
-    text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-    return [int(child) for child in text.split()]
-
-
-def is_running(pid: int) -> bool:
-    """Tell whether a process is there and no zombie."""
-    try:
-        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
-        return False

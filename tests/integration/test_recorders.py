@@ -17,9 +17,9 @@ from streamd.machine import find_machine
 from streamd.playout.flv import FlvReader
 from streamd.playout.rtmp import Publish, open_publish
 from streamd.playout.tags import DATA, VIDEO, Tag
-from tests.integration.test_playout_rtmp import HEVC_HEADER
 from tests.support.archive import Place, kill, picture_digests, place, probe
 from tests.support.engines import RunningServer, running_server
+from tests.support.headers import HEVC_HEADER
 from tests.support.media import clip, ffmpeg_path, publisher
 from tests.support.samples import sample
 from tests.support.waiting import wait_until

@@ -9,7 +9,7 @@ import pytest
 
 from streamd.archive import programs
 from streamd.supervision.session import end_session
-from tests.integration.test_playout import is_running
+from tests.support.pids import wait_until_gone
 from tests.support.waiting import wait_until
 
 # Starts a child that goes on, says its pid, and stays.
@@ -31,7 +31,7 @@ async def test_all_that_a_program_has_started_ends_with_it() -> None:
     child = int(await process.stdout.readline())
     await end_session(process)
     assert process.returncode == -9
-    await wait_until(lambda: not is_running(child), what="the child to end")
+    await wait_until_gone(child)
 
 
 async def test_a_program_that_has_ended_is_left_as_it_is() -> None:

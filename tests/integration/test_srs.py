@@ -25,6 +25,7 @@ from tests.support.media import decoded_frames, ffprobe, publisher
 from tests.support.ports import own_address
 from tests.support.viewer import viewer
 from tests.support.waiting import wait_until
+from tests.support.webrtc import offer
 
 pytestmark = pytest.mark.srs
 
@@ -96,7 +97,7 @@ async def test_whip_without_a_key_leaves_nothing_behind(server: RunningServer) -
 
 
 async def test_the_older_webrtc_api_is_seen_for_what_it_is(server: RunningServer) -> None:
-    call = {"sdp": OFFER, "streamurl": "rtmp://127.0.0.1/live/cam?secret=wrong"}
+    call = {"sdp": offer("sendonly"), "streamurl": "rtmp://127.0.0.1/live/cam?secret=wrong"}
     async with (
         aiohttp.ClientSession() as session,
         session.post(f"http://127.0.0.1:{server.spec.http}/rtc/v1/publish/", json=call) as response,
@@ -172,10 +173,9 @@ async def test_a_player_by_another_protocol_is_seen_to_wait(server: RunningServe
     url = f"http://{outside}:{server.spec.http}"
     async with aiohttp.ClientSession() as session:
         if by == "whep":
-            offer = OFFER.replace("sendonly", "recvonly")
             headers = {"Content-Type": "application/sdp"}
             where = f"{url}/rtc/v1/whep/?app=live&stream=cam"
-            async with session.post(where, data=offer, headers=headers) as response:
+            async with session.post(where, data=offer("recvonly"), headers=headers) as response:
                 assert response.status == 201
         else:
             playing = asyncio.create_task(session.get(f"{url}/live/cam.flv"))
@@ -377,7 +377,7 @@ async def _whip(server: RunningServer, query: str) -> tuple[int, str]:
     headers = {"Content-Type": "application/sdp"}
     async with aiohttp.ClientSession() as session:
         try:
-            async with session.post(url, data=OFFER, headers=headers) as response:
+            async with session.post(url, data=offer("sendonly"), headers=headers) as response:
                 return response.status, await response.text()
         except aiohttp.ServerDisconnectedError:
             return 0, ""
@@ -413,39 +413,3 @@ def _reader(url: str) -> Iterator[subprocess.Popen[str]]:
 def _reads(process: subprocess.Popen[str]) -> bool:
     assert process.stdout is not None
     return process.stdout.readline() != ""
-
-
-def _media(kind: str, payload: int, codec: str, fmtp: str, ssrc: int) -> tuple[str, ...]:
-    fingerprint = ":".join(["AB"] * 32)
-    return (
-        f"m={kind} 9 UDP/TLS/RTP/SAVPF {payload}",
-        "c=IN IP4 0.0.0.0",
-        "a=ice-ufrag:offr",
-        "a=ice-pwd:offeredpassword0123456789",
-        f"a=fingerprint:sha-256 {fingerprint}",
-        "a=setup:actpass",
-        f"a=mid:{kind}",
-        "a=sendonly",
-        "a=rtcp-mux",
-        f"a=rtpmap:{payload} {codec}",
-        f"a=fmtp:{payload} {fmtp}",
-        f"a=ssrc:{ssrc} cname:test",
-        f"a=ssrc:{ssrc} msid:test {kind}",
-    )
-
-
-_H264 = "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f"
-
-OFFER = "\r\n".join(
-    (
-        "v=0",
-        "o=- 1 1 IN IP4 127.0.0.1",
-        "s=-",
-        "t=0 0",
-        "a=group:BUNDLE audio video",
-        "a=msid-semantic: WMS test",
-        *_media("audio", 111, "opus/48000/2", "minptime=10;useinbandfec=1", 11),
-        *_media("video", 106, "H264/90000", _H264, 22),
-        "",
-    )
-)

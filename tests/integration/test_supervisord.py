@@ -13,15 +13,12 @@ from streamd.archive.layout import run_started_at
 from streamd.errors import SupervisorError
 from streamd.supervision.protocol import PID_ADDRESS, SPAWNED, pid_address
 from streamd.supervision.supervisord import START_BATCH, Supervisord
+from tests.support.pids import command_line, environment, is_alive, wait_until_gone
 from tests.support.supervisord import (
     SLEEPER,
     STUBBORN,
     RunningSupervisord,
-    command_line,
-    environment,
-    is_alive,
     running_supervisord,
-    wait_until_gone,
 )
 from tests.support.waiting import wait_until
 

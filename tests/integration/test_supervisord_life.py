@@ -20,14 +20,13 @@ from streamd.supervision.orphans import Leader, find_orphans, sweep_orphans
 from streamd.supervision.protocol import MARKER
 from streamd.supervision.start import LOCKED
 from streamd.supervision.supervisord import Supervisord
+from tests.support.pids import children_of, is_alive, wait_until_gone
 from tests.support.ports import free_port
 from tests.support.supervisord import (
     SLEEPER,
     STUBBORN,
     RunningSupervisord,
-    is_alive,
     running_supervisord,
-    wait_until_gone,
 )
 from tests.support.waiting import wait_until, wait_until_sync
 
@@ -343,10 +342,6 @@ def raw_environment(pid: int) -> str:
     return Path(f"/proc/{pid}/environ").read_text()
 
 
-def children(pid: int) -> list[int]:
-    return list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
-
-
 async def test_workers_that_outlive_a_killed_supervisord_are_swept(
     supervisord: RunningSupervisord,
 ) -> None:
@@ -356,7 +351,7 @@ async def test_workers_that_outlive_a_killed_supervisord_are_swept(
     config.write_text(NGINX.format(root=supervisord.log_dir, port=free_port()))
     argv = (nginx, "-e", "stderr", "-c", str(config))
     master = (await supervisord.start([supervisord.spec("server.main", argv=argv)]))["server.main"]
-    (worker,) = await wait_until(lambda: children(master))
+    (worker,) = await wait_until(lambda: children_of(master))
     assert MARKER not in raw_environment(worker)  # nginx writes its title over it
     os.kill(supervisord.pid(), signal.SIGKILL)
     await wait_until_gone(master)

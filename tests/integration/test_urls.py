@@ -14,53 +14,10 @@ from streamd.urls import Url, urls
 from tests.support.engines import RunningServer, running_server
 from tests.support.media import ffprobe, publisher
 from tests.support.waiting import wait_until
+from tests.support.webrtc import offer
 
 # Every character that an address, a stream id or a form gives a meaning of its own.
 SECRET = "s3cret &+,=%/?#:;<> end"
-
-# As a browser offers to send: one H.264 and one Opus track, never connected.
-OFFER = "\r\n".join(
-    (
-        "v=0",
-        "o=- 1 2 IN IP4 127.0.0.1",
-        "s=-",
-        "t=0 0",
-        "a=group:BUNDLE 0 1",
-        "m=audio 9 UDP/TLS/RTP/SAVPF 111",
-        "c=IN IP4 0.0.0.0",
-        "a=ice-ufrag:abcd",
-        "a=ice-pwd:abcdefghijklmnopqrstuvwx",
-        "a=fingerprint:sha-256 " + ":".join(["AB"] * 32),
-        "a=setup:actpass",
-        "a=mid:0",
-        "a={direction}",
-        "a=rtcp-mux",
-        "a=rtpmap:111 opus/48000/2",
-        "{audio}m=video 9 UDP/TLS/RTP/SAVPF 96",
-        "c=IN IP4 0.0.0.0",
-        "a=ice-ufrag:abcd",
-        "a=ice-pwd:abcdefghijklmnopqrstuvwx",
-        "a=fingerprint:sha-256 " + ":".join(["AB"] * 32),
-        "a=setup:actpass",
-        "a=mid:1",
-        "a={direction}",
-        "a=rtcp-mux",
-        "a=rtpmap:96 H264/90000",
-        "a=fmtp:96 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f",
-        "{video}",
-    )
-)
-
-
-def offer(action: str) -> str:
-    """Return an SDP offer to publish or to play (RFC 9725, WHIP)."""
-    if action == "play":
-        return OFFER.format(direction="recvonly", audio="", video="")
-    return OFFER.format(
-        direction="sendonly",
-        audio="a=ssrc:1001 cname:test\r\na=ssrc:1001 msid:s a\r\n",
-        video="a=ssrc:1002 cname:test\r\na=ssrc:1002 msid:s v\r\n",
-    )
 
 
 def desired(server: ServerSpec) -> Desired:
@@ -120,7 +77,7 @@ async def test_each_publishes_with_any_secret(
             if url.protocol != protocol:
                 continue
             if protocol == "whip":
-                async with client.post(url.url, data=offer("publish")) as response:
+                async with client.post(url.url, data=offer("sendonly")) as response:
                     assert response.status == 201, await response.text()
             else:
                 with publisher(url.url):
@@ -142,7 +99,7 @@ async def test_each_plays(
         await server.wait_live("live/show")
         for url in addresses(server, "show", "play"):
             if url.protocol == "whep":
-                async with client.post(url.url, data=offer("play")) as response:
+                async with client.post(url.url, data=offer("recvonly")) as response:
                     assert response.status == 201, await response.text()
             elif url.protocol != "srt" or protocol == "srt":
                 if url.protocol == "hls":

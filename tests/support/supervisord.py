@@ -93,28 +93,3 @@ async def running_supervisord() -> AsyncGenerator[RunningSupervisord]:
                     os.kill(pid, signal.SIGKILL)
             shutil.rmtree(root, ignore_errors=True)
     assert not left, f"processes outlived supervisord: {left}"
-
-
-def command_line(pid: int) -> list[str]:
-    """Return the argv of a process as everybody on the machine sees it."""
-    return Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8").split("\0")[:-1]
-
-
-def environment(pid: int) -> dict[str, str]:
-    """Return the environment of a process."""
-    text = Path(f"/proc/{pid}/environ").read_text(encoding="utf-8")
-    return dict(entry.split("=", 1) for entry in text.split("\0") if entry)
-
-
-def is_alive(pid: int) -> bool:
-    """Tell whether a process exists and is no zombie."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return False
-    return stat.rpartition(")")[2].split()[0] not in ("Z", "X")
-
-
-async def wait_until_gone(pid: int) -> None:
-    """Wait until a process has exited."""
-    await wait_until(lambda: not is_alive(pid), what=f"process {pid} to exit")

@@ -5,11 +5,10 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamd.config.models import Daemon
-from streamd.desired import Desired, RecordingSpec, SourceSpec, StorageSpec, StreamRule
+from streamd.desired import Desired, RecordingSpec, SourceSpec, StorageSpec
 from streamd.jobs import ArchiveJob, RecordJob
 from streamd.names import matches
-from streamd.observed import Observed, Publisher
+from streamd.observed import Observed
 from streamd.plan import Kick, Stop
 from streamd.playout.spec import PullInput
 from streamd.process_names import archive_process_name
@@ -17,7 +16,6 @@ from streamd.wanted import PlanIndex, wanted_jobs
 from tests.unit.planning import (
     CLOCK,
     NOW,
-    SERVER,
     World,
     converge,
     desireds,
@@ -27,23 +25,9 @@ from tests.unit.planning import (
     make_plan,
     recordings,
 )
+from tests.unit.recording_values import BY_STUDIO, RULE, desired, live
 
-RULE = RecordingSpec("archive", ("*/*",), "/srv/rec/{app}", "{time}-{uuid}")
 ARCHIVE = archive_process_name(RULE)
-BY_STUDIO = Publisher("main", "live/a", "live/a", "studio")
-OPEN = StreamRule("*/*", None)
-
-
-def desired(*rules: RecordingSpec, **changes: object) -> Desired:
-    """Return one server that everybody may publish on, with rules of recordings."""
-    base = Desired("/ffmpeg", Daemon(), {"main": SERVER}, {}, {"*/*": OPEN}, {})
-    return replace(base, recordings={rule.name: rule for rule in rules}, **changes)  # type: ignore[arg-type] # by field
-
-
-def live(*publishers: Publisher) -> Observed:
-    """Return a machine with publishers, on which the archive of `RULE` is ready."""
-    spools = {"archive": "/srv/rec/.spool/archive"}
-    return Observed(publishers={each.stream: each for each in publishers}, spools=spools)
 
 
 @given(desireds(), machines)

@@ -17,7 +17,7 @@ from streamd.wanted import archive_jobs
 from tests.support.core import OUT, Core, ShiftedTime, core_in, desired, running
 from tests.support.snapshots import SERVER
 from tests.support.waiting import wait_until
-from tests.unit.test_plan_recordings import RULE
+from tests.unit.recording_values import RULE
 
 OTHER = replace(SERVER, name="other", rtmp=1936, http=8081, api=1986)
 

@@ -16,7 +16,7 @@ from streamd.archive.keep import (
     to_delete,
 )
 from streamd.archive.spec import ArchiveSpec
-from tests.unit.archive.test_spec import SPEC
+from tests.unit.archive.values import SPEC
 
 DAY = 86_400.0
 NOW = 1_800_000_000.0

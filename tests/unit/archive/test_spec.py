@@ -5,24 +5,8 @@ from dataclasses import replace
 import pytest
 
 from streamd.archive.spec import ArchiveSpec, UploadSpec, from_json, to_json
+from tests.unit.archive.values import SPEC
 
-SPEC = ArchiveSpec(
-    rule="archive",
-    directory="/rec",
-    name="{app}/{stream}/{uuid}",
-    format="both",
-    split_s=3600.0,
-    resume_s=30.0,
-    keep_for_s=None,
-    keep_bytes=10**12,
-    free_share=0.05,
-    free_bytes=0,
-    ffmpeg="/usr/bin/ffmpeg",
-    ffprobe="/usr/bin/ffprobe",
-    outbox="/var/outbox",
-    status="/run/archive/archive.json",
-    url_base="https://cdn/recordings",
-)
 UPLOAD = UploadSpec(
     storage="cloud",
     url="s3://bucket/prefix",

@@ -1,9 +1,10 @@
-"""Segments and recordings for tests, without files."""
+"""Segments, recordings and what an archive is told, for tests, without files."""
 
 from streamd.archive.assign import Piece
 from streamd.archive.layout import Spooled
 from streamd.archive.mpegts import CLOCK_HZ, Media
 from streamd.archive.recording import Recording, Segment
+from streamd.archive.spec import ArchiveSpec
 from streamd.archive.tracks import AudioTrack, Format, VideoTrack
 from streamd.supervision.protocol import spawned
 
@@ -11,6 +12,23 @@ STREAM = "live/cam"
 NOW = 1_795_397_400.0
 FORMAT = Format(("h264", "aac"), VideoTrack("h264", 160, 120, 1, 8), AudioTrack("aac", 44_100, 1))
 WIDER = Format(("h264", "aac"), VideoTrack("h264", 320, 240, 1, 8), AudioTrack("aac", 44_100, 1))
+SPEC = ArchiveSpec(
+    rule="archive",
+    directory="/rec",
+    name="{app}/{stream}/{uuid}",
+    format="both",
+    split_s=3600.0,
+    resume_s=30.0,
+    keep_for_s=None,
+    keep_bytes=10**12,
+    free_share=0.05,
+    free_bytes=0,
+    ffmpeg="/usr/bin/ffmpeg",
+    ffprobe="/usr/bin/ffprobe",
+    outbox="/var/outbox",
+    status="/run/archive/archive.json",
+    url_base="https://cdn/recordings",
+)
 
 
 def run_of(started_at: float, pid: int = 1) -> str:

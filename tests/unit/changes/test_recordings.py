@@ -13,7 +13,7 @@ from streamd.errors import PlanRefusedError
 from streamd.guard import guard
 from streamd.observed import Observed, ObservedProcess, Publisher
 from streamd.process_names import archive_process_name
-from tests.unit.test_plan_recordings import BY_STUDIO, RULE, desired, live
+from tests.unit.recording_values import BY_STUDIO, RULE, desired, live
 
 CLOCK = datetime(2026, 6, 1, tzinfo=UTC)
 CLOUD = StorageSpec("cloud", "s3://bucket", (("secret_access_key", "HIDDEN"),))

@@ -1,31 +1,18 @@
-"""The headers are those that x264 wrote for pictures of 160x120, the second with `sps-id=30`."""
-
 from streamd.playout.formats import video_format
 from streamd.playout.headers import covers, joined, parameter_sets, with_sets
 from streamd.playout.tags import AUDIO, VIDEO, Tag
-
-ENCODER_SPS = bytes.fromhex("6742c00ada0a11f970110000030001000003001e8f1226a0")
-ENCODER_PPS = bytes.fromhex("68ce0fc8")
-SLATE_SPS = bytes.fromhex("6742c00a0fda0a11f970110000030001000003001e0f1226a0")
-SLATE_PPS = bytes.fromhex("680f87ce0fc8")
-PREFIX = bytes.fromhex("1700000000")
-PICTURE = bytes.fromhex("1701000000")
-
-
-def header(sps: bytes, pps: bytes) -> Tag:
-    record = b"\1" + sps[1:4] + b"\xff\xe1" + len(sps).to_bytes(2) + sps
-    return Tag(VIDEO, 0, PREFIX + record + b"\1" + len(pps).to_bytes(2) + pps)
-
-
-ENCODER, SLATE = header(ENCODER_SPS, ENCODER_PPS), header(SLATE_SPS, SLATE_PPS)
-
-
-def unit(data: bytes) -> bytes:
-    return len(data).to_bytes(4) + data
-
-
-def picture(*units: bytes) -> Tag:
-    return Tag(VIDEO, 7, PICTURE + b"".join(map(unit, units)))
+from tests.unit.playout.values import (
+    ENCODER,
+    ENCODER_PPS,
+    ENCODER_SPS,
+    PICTURE,
+    SLATE,
+    SLATE_PPS,
+    SLATE_SPS,
+    header,
+    picture,
+    unit,
+)
 
 
 def both() -> Tag:

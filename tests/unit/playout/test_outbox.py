@@ -2,18 +2,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamd.playout.outbox import MOST_KEPT_BYTES, MOST_WAITING_BYTES, Outbox
-from streamd.playout.tags import AUDIO, DATA, VIDEO, Tag
-from tests.unit.playout.test_headers import ENCODER
-from tests.unit.playout.test_run import INTER, KEY, SOUND
-
-
-def video(at: int, body: bytes = INTER) -> Tag:
-    return Tag(VIDEO, at, body)
-
-
-def audio(at: int) -> Tag:
-    return Tag(AUDIO, at, SOUND)
-
+from streamd.playout.tags import DATA, VIDEO, Tag
+from tests.unit.playout.values import ENCODER, INTER, KEY, audio, video
 
 GROUP = [video(40, KEY), audio(45), video(80), audio(90)]
 

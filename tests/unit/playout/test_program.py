@@ -11,18 +11,18 @@ from streamd.playout.headers import covers, parameter_sets
 from streamd.playout.program import Program
 from streamd.playout.run import SOUND_ALONE_S
 from streamd.playout.tags import AUDIO, DATA, VIDEO, Tag
-from tests.unit.playout.test_headers import (
+from tests.unit.playout.values import (
     ENCODER,
     ENCODER_PPS,
     ENCODER_SPS,
+    METADATA,
     SLATE,
+    SOUND_HEADER,
     header,
     picture,
 )
 
-METADATA = Tag(DATA, 0, b"\x02\x00\x0aonMetaData\x05")
 OTHER_ENCODER = header(ENCODER_SPS, ENCODER_PPS + b"\x80")
-SOUND_HEADER = Tag(AUDIO, 0, b"\xaf\0\x12\x10")
 STEP_MS = 20
 
 

@@ -1,18 +1,8 @@
 import pytest
 
 from streamd.playout.run import SOUND_ALONE_S, Run
-from streamd.playout.tags import AUDIO, DATA, VIDEO, Tag
-from tests.unit.playout.test_headers import ENCODER, SLATE
-
-KEY, INTER, SOUND = b"\x17\1\0\0\0k", b"\x27\1\0\0\0i", b"\xaf\1s"
-
-
-def video(at: int, body: bytes = INTER) -> Tag:
-    return Tag(VIDEO, at, body)
-
-
-def audio(at: int) -> Tag:
-    return Tag(AUDIO, at, SOUND)
+from streamd.playout.tags import DATA, Tag
+from tests.unit.playout.values import ENCODER, KEY, SLATE, audio, video
 
 
 def test_a_decoder_begins_with_a_keyframe() -> None:

@@ -5,10 +5,9 @@ import pytest
 
 from streamd.playout.slate import KEPT_FILES, Shown, SlateCache
 from streamd.playout.tags import AUDIO, Tag
-from tests.unit.playout.test_headers import ENCODER, SLATE
+from tests.unit.playout.values import ENCODER, SLATE, SOUND_HEADER
 
-SOUND = Tag(AUDIO, 0, b"\xaf\0\x12\x10")
-SHOWN = Shown(ENCODER, SOUND, 15.0)
+SHOWN = Shown(ENCODER, SOUND_HEADER, 15.0)
 
 
 @pytest.fixture
@@ -46,12 +45,17 @@ def test_what_it_is_like_is_read_from_the_headers() -> None:
 
 
 def test_a_file_is_the_same_for_the_same(cache: SlateCache, file: str) -> None:
-    assert cache.path(file, SHOWN) == cache.path(file, Shown(ENCODER, SOUND, 15.01))
+    assert cache.path(file, SHOWN) == cache.path(file, Shown(ENCODER, SOUND_HEADER, 15.01))
 
 
 def test_a_file_is_another_for_another_picture_sound_or_rate(cache: SlateCache, file: str) -> None:
     mono = Tag(AUDIO, 0, b"\xaf\0\x12\x08")
-    others = [Shown(), Shown(ENCODER, mono, 15.0), Shown(ENCODER, SOUND, 25.0), Shown(ENCODER)]
+    others = [
+        Shown(),
+        Shown(ENCODER, mono, 15.0),
+        Shown(ENCODER, SOUND_HEADER, 25.0),
+        Shown(ENCODER),
+    ]
     assert len({cache.path(file, shown) for shown in (SHOWN, *others)}) == 5
 
 
@@ -77,7 +81,7 @@ def test_what_was_on_air_is_remembered(cache: SlateCache, file: str) -> None:
     shown, fitted = cache.remembered()
     assert fitted == path
     assert shown.is_same(SHOWN)
-    assert not shown.is_same(Shown(SLATE, SOUND, 15.0))
+    assert not shown.is_same(Shown(SLATE, SOUND_HEADER, 15.0))
 
 
 def test_nothing_is_remembered_of_what_is_lost(cache: SlateCache, file: str) -> None:

@@ -16,7 +16,7 @@ from streamd.recordings.leaving import SETTLE_S, TROUBLE_S, Leaving
 from streamd.recordings.retired import from_json, retired, to_json
 from streamd.wanted import archive_jobs
 from tests.unit.archived import written
-from tests.unit.test_plan_recordings import RULE, desired
+from tests.unit.recording_values import RULE, desired
 
 CLOUD = StorageSpec("cloud", "s3://bucket", (("region", "eu"), ("secret_access_key", "SECRET")))
 UPLOADED = replace(RULE, storage="cloud", served_by="main", url_base="http://here/recordings/x")
