@@ -3,12 +3,14 @@
 import os
 import shutil
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from _pytest.runner import runtestprotocol
 from hypothesis import settings
 
+from tests.support.app import App, app
 from tests.support.streamd import LOST
 
 _AGAIN = "run again"
@@ -31,6 +33,13 @@ def srs_binary() -> Path:
     if found is None:
         pytest.skip("NOT TESTED: no SRS binary (STREAMD_TEST_SRS, PATH, /usr/local/srs/objs/srs)")
     return Path(found)
+
+
+@pytest.fixture
+def hook() -> Iterator[App]:
+    """Somebody's server that callbacks are sent to."""
+    with app() as made:
+        yield made
 
 
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool:

@@ -11,7 +11,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,11 +19,12 @@ from streamd.desired import EngineName
 from streamd.playout.flv import FlvReader
 from streamd.playout.headers import parameter_sets
 from streamd.playout.rtmp import open_play
-from streamd.playout.spec import FilesInput, IngestInput, SlateInput
+from streamd.playout.spec import FilesInput, IngestInput
 from streamd.playout.tags import VIDEO
 from tests.support.engines import RunningServer, running_server
 from tests.support.media import clip, publisher
-from tests.support.playout import RunningPlayout, running_playout
+from tests.support.pids import children_of
+from tests.support.playout import RunningPlayout, running_playout, slate
 from tests.support.waiting import wait_until
 
 BINARIES = {"srs": "/usr/local/srs/objs/srs", "nginx-rtmp": "/usr/sbin/nginx"}
@@ -86,12 +87,6 @@ async def server(directory: Path, engine: EngineName) -> AsyncIterator[RunningSe
         yield running
 
 
-def slate() -> SlateInput:
-    """Return a slate."""
-    path = clip(gop_s=2)
-    return SlateInput(str(path), (str(path.parent),))
-
-
 async def outages(engine: EngineName, runs: int) -> None:
     """Measure what a viewer sees of an encoder that is killed, frozen and back."""
     seconds: dict[str, list[float]] = {}
@@ -147,11 +142,6 @@ async def outages(engine: EngineName, runs: int) -> None:
         print(f"  {what:<40}{middle:>8.3f}{min(found):>8.3f}{max(found):>8.3f}{len(found):>6}")
 
 
-def family(pid: int) -> Iterator[int]:
-    """Yield a process's children."""
-    yield from map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
-
-
 def cpu_s(pid: int, *, reaped: bool = False) -> float:
     """Return the seconds of a core that a process has taken, or its ended children."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -170,13 +160,13 @@ async def cost(what: str, playout: RunningPlayout) -> None:
     pid = playout.process.pid
 
     def children_s() -> float:
-        return cpu_s(pid, reaped=True) + sum(map(cpu_s, family(pid)))
+        return cpu_s(pid, reaped=True) + sum(map(cpu_s, children_of(pid)))
 
     own, children, begun = cpu_s(pid), children_s(), time.monotonic()
     await asyncio.sleep(COST_S)
     passed = (time.monotonic() - begun) / 100
     own, children = (cpu_s(pid) - own) / passed, (children_s() - children) / passed
-    theirs = sum(map(rss_mb, family(pid)))
+    theirs = sum(map(rss_mb, children_of(pid)))
     print(
         f"  {what:<32}{own:>6.2f} % of a core, {rss_mb(pid):>5.1f} MB; "
         f"children {children:>5.2f} %, {theirs:>5.1f} MB"

@@ -6,7 +6,6 @@ import os
 import signal
 import threading
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -32,12 +31,6 @@ ALL = (
     "on_target_live, on_target_error, on_certificate_renewed]"
 )
 SIGN = "a-secret-to-sign-with"
-
-
-@pytest.fixture
-def hook() -> Iterator[App]:
-    with app() as made:
-        yield made
 
 
 def callback(hook: App, more: str = "", events: str = ALL, name: str = "billing") -> str:
@@ -67,7 +60,7 @@ def test_a_publish_is_asked_about_and_its_end_is_told_in_oryxs_words(
         wait_until_sync(lambda: is_live(daemon, "live/show"))
         asked = hook.wait_told("on_publish")
         assert encoder.alive()
-        encoder.process.kill()
+        encoder.kill()
         told = hook.wait_told("on_unpublish")
     common = {
         "opaque": "mytoken", "vhost": "__defaultVhost__", "app": "live", "stream": "show",
@@ -227,8 +220,7 @@ def test_who_left_while_streamd_was_away_is_told_of(daemon: Streamd, hook: App) 
         wait_until_sync(lambda: noted.exists() and noted.read_text().count("client_id") == 2)
         asked = {each["stream"]: each["client_id"] for each in hook.of("on_publish")}
         daemon.kill()
-        encoder.process.kill()
-        encoder.process.wait(30)
+        encoder.kill()
         daemon.start()
         told = hook.wait_told("on_unpublish")
         assert (told["stream"], told["client_id"]) == ("show", asked["show"])

@@ -4,7 +4,6 @@ import contextlib
 import http.client
 import json
 import signal
-import socket
 import ssl
 import threading
 import urllib.error
@@ -20,7 +19,7 @@ from tests.support.media import publisher
 from tests.support.pebble import Pebble, pebble
 from tests.support.ports import free_port
 from tests.support.streamd import SECRET, Streamd
-from tests.support.tls import authority
+from tests.support.tls import authority, certificate_shown, trusting_all
 from tests.support.waiting import wait_until_sync
 
 FIRST, SECOND = "live.example.test", "cdn.example.test"
@@ -47,25 +46,6 @@ def section(issuer: Pebble, *domains: str) -> str:
     return f"certificates:\n  site: {{domains: [{', '.join(domains)}], acme: {acme}}}\n"
 
 
-def served(port: int, context: ssl.SSLContext | None = None, name: str = FIRST) -> pem.Read:
-    """Return the certificate that a TLS client is shown at a port."""
-    context = context or _trusting_all()
-    with (
-        socket.create_connection(("127.0.0.1", port), timeout=10) as plain,
-        context.wrap_socket(plain, server_hostname=name) as tls,
-    ):
-        shown = tls.getpeercert(binary_form=True)
-    assert shown is not None
-    return pem.read(ssl.DER_cert_to_PEM_cert(shown))
-
-
-def _trusting_all() -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
-
-
 @dataclass
 class Player:
     """Somebody who plays: the bytes so far, and why it ended."""
@@ -88,7 +68,7 @@ def playing(daemon: Streamd, port: int) -> Iterator[Player]:
 
     SRS sends HTTP-FLV without an end; of nginx the playlist is fetched again and again.
     """
-    connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=10, context=_trusting_all())
+    connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=10, context=trusting_all())
     player, stop = Player(), threading.Event()
 
     def play() -> None:
@@ -132,7 +112,8 @@ def test_a_certificate_is_obtained_served_and_replaced_while_somebody_plays(
     daemon.start()
     wait_until_sync(lambda: daemon.state("certificates", "site") == "valid", ISSUED_S, daemon.log)
     trusting = ssl.create_default_context(cadata=issuer.root())
-    first = served(https, trusting)  # with its whole chain, or the root alone would not do
+    # With its whole chain: the root alone would not do.
+    first = certificate_shown(https, FIRST, trusting)
     assert first.domains == (FIRST,)
     entry = daemon.status()["certificates"]["site"]
     assert (entry["serial"], entry["domains"]) == (first.serial, [FIRST])
@@ -152,8 +133,10 @@ def test_a_certificate_is_obtained_served_and_replaced_while_somebody_plays(
         with playing(daemon, https) as player:
             player.wait_for_more()
             save(FIRST, SECOND)
-            wait_until_sync(lambda: len(served(https).domains) == 2, ISSUED_S, daemon.log)
-            second = served(https, trusting, SECOND)
+            wait_until_sync(
+                lambda: len(certificate_shown(https, FIRST).domains) == 2, ISSUED_S, daemon.log
+            )
+            second = certificate_shown(https, SECOND, trusting)
             assert second.serial != first.serial
             player.wait_for_more()
         save(FIRST, SECOND, certificate="other")
@@ -162,7 +145,7 @@ def test_a_certificate_is_obtained_served_and_replaced_while_somebody_plays(
         assert error["path"] == "servers.main.certificate"
         assert "there is no certificate other" in error["message"]
     assert daemon.pids() == before
-    assert served(https).serial == second.serial
+    assert certificate_shown(https, FIRST).serial == second.serial
     state = daemon.directory / "state/certificates"
     for path in state.rglob("*"):
         with contextlib.suppress(FileNotFoundError):  # a new content's file before its renaming
@@ -174,7 +157,7 @@ def test_a_certificate_is_obtained_served_and_replaced_while_somebody_plays(
 def _status(port: int, path: str) -> int:
     url = f"https://127.0.0.1:{port}{path}"
     try:
-        with urllib.request.urlopen(url, timeout=10, context=_trusting_all()) as answer:
+        with urllib.request.urlopen(url, timeout=10, context=trusting_all()) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         with error:  # or its connection would be found open by another test
@@ -194,7 +177,7 @@ def test_own_files_are_served_replaced_and_never_for_worse(daemon: Streamd, tmp_
 
     def shown() -> str:
         try:
-            return served(daemon.status_port, name="localhost").serial
+            return certificate_shown(daemon.status_port, "localhost").serial
         except OSError:
             return ""
 

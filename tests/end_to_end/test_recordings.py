@@ -9,7 +9,6 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ import pytest
 
 from streamd.playout.flv import FlvReader
 from streamd.playout.rtmp import RtmpError, open_publish
-from tests.support.app import App, app
+from tests.support.app import App
 from tests.support.browser import chromium, chromium_path
 from tests.support.media import clip, decoded_frames, ffmpeg_path, publisher
 from tests.support.mounts import hanging_mount, small_disk
@@ -39,12 +38,6 @@ streams:
 FRAMES_PER_S = 15
 ENTRY = "archive@live/show"
 FINISHED_S = 60.0
-
-
-@pytest.fixture
-def told() -> Iterator[App]:
-    with app() as running:
-        yield running
 
 
 def rule(directory: Path, **fields: str) -> str:
@@ -104,9 +97,9 @@ def get(url: str, **headers: str) -> tuple[int, bytes]:
 
 
 def test_a_published_stream_is_recorded_finished_told_listed_and_served(
-    daemon: Streamd, told: App, tmp_path: Path
+    daemon: Streamd, hook: App, tmp_path: Path
 ) -> None:
-    text = telling(told) + rule(tmp_path / "rec", serve="true", resume="1s")
+    text = telling(hook) + rule(tmp_path / "rec", serve="true", resume="1s")
     daemon.write(daemon.head() + STREAMS + text)
     daemon.start()
     assert daemon.state("recordings", "archive") == "waiting"
@@ -114,7 +107,7 @@ def test_a_published_stream_is_recorded_finished_told_listed_and_served(
         entry = wait_recorded(daemon, 7)
         assert entry["path"].startswith(str(tmp_path / "rec/live/show"))
         assert entry["last_error"] is None
-        begun = told.wait_told("on_record_begin")
+        begun = hook.wait_told("on_record_begin")
         assert (begun["uuid"], begun["app"], begun["stream"]) == (entry["uuid"], "live", "show")
         assert daemon.status()["recorded"] == []
         served = f"http://127.0.0.1:{daemon.http}/recordings/archive"
@@ -131,11 +124,11 @@ def test_a_published_stream_is_recorded_finished_told_listed_and_served(
     assert get(f"{served}/{below}/recording.json")[0] == 404
     assert decoded_frames(done["url"], frames=10_000) >= 6.5 * FRAMES_PER_S
 
-    ended = told.wait_told("on_record_end")
+    ended = hook.wait_told("on_record_end")
     assert (ended["uuid"], ended["artifact_code"]) == (entry["uuid"], 0)
     assert ended["artifact_path"] == f"{done['path']}/index.mp4"
     assert ended["artifact_url"] == done["url"]
-    assert told.actions() == ["on_record_begin", "on_record_end"]
+    assert hook.actions() == ["on_record_begin", "on_record_end"]
 
     wait_until_sync(lambda: daemon.state("recordings", "archive") == "waiting")
     with urllib.request.urlopen(f"http://127.0.0.1:{daemon.status_port}/") as answer:
@@ -265,16 +258,16 @@ def archives(daemon: Streamd) -> int:
 
 
 def test_what_is_recorded_by_a_rule_that_is_removed_is_finished_and_told(
-    daemon: Streamd, told: App, tmp_path: Path
+    daemon: Streamd, hook: App, tmp_path: Path
 ) -> None:
-    without = daemon.head() + STREAMS + telling(told)
+    without = daemon.head() + STREAMS + telling(hook)
     daemon.write(without + rule(tmp_path / "rec", resume="1s"))
     daemon.start()
     with publisher(daemon.url("live/show")):
         entry = wait_recorded(daemon, 7)
         server = daemon.pids()["servers.main"]
         daemon.write(without)
-        ended = told.wait_told("on_record_end")
+        ended = hook.wait_told("on_record_end")
         assert (ended["uuid"], ended["artifact_code"]) == (entry["uuid"], 0)
         assert decoded_frames(ended["artifact_path"], frames=10_000) >= 6.5 * FRAMES_PER_S
         wait_until_sync(lambda: not archives(daemon), FINISHED_S, "the archive to end")
@@ -284,9 +277,9 @@ def test_what_is_recorded_by_a_rule_that_is_removed_is_finished_and_told(
 
 @pytest.mark.parametrize("victim", ["archive", "all media", "everything"])
 def test_what_a_removed_rule_has_recorded_is_finished_whatever_ends_meanwhile(
-    daemon: Streamd, told: App, tmp_path: Path, victim: str
+    daemon: Streamd, hook: App, tmp_path: Path, victim: str
 ) -> None:
-    without = daemon.head() + STREAMS + telling(told)
+    without = daemon.head() + STREAMS + telling(hook)
     daemon.write(without + rule(tmp_path / "rec", resume="1h", serve="true"))
     daemon.start()
     with publisher(daemon.url("live/show")):
@@ -302,11 +295,11 @@ def test_what_a_removed_rule_has_recorded_is_finished_whatever_ends_meanwhile(
             kill_archives(daemon)
             if victim == "everything":
                 daemon.start()
-        ended = told.wait_told("on_record_end")
+        ended = hook.wait_told("on_record_end")
     assert (ended["uuid"], ended["artifact_code"]) == (entry["uuid"], 0)
     assert ended["artifact_url"] == ""  # no server serves it any more
     wait_until_sync(lambda: not archives(daemon), FINISHED_S, "the archive to end")
-    assert told.actions().count("on_record_end") == 1
+    assert hook.actions().count("on_record_end") == 1
 
 
 def kill_archives(daemon: Streamd) -> None:
@@ -316,18 +309,18 @@ def kill_archives(daemon: Streamd) -> None:
 
 
 def test_a_rule_that_gets_another_directory_finishes_in_the_one_before(
-    daemon: Streamd, told: App, tmp_path: Path
+    daemon: Streamd, hook: App, tmp_path: Path
 ) -> None:
     def save(directory: str) -> None:
         section = rule(tmp_path / directory, resume="1s")
-        daemon.write(daemon.head() + STREAMS + telling(told) + section)
+        daemon.write(daemon.head() + STREAMS + telling(hook) + section)
 
     save("before")
     daemon.start()
     with publisher(daemon.url("live/show")):
         first = wait_recorded(daemon, 7)
         save("after")
-        ended = told.wait_told("on_record_end")
+        ended = hook.wait_told("on_record_end")
         assert (ended["uuid"], ended["artifact_code"]) == (first["uuid"], 0)
         second = wait_recorded(daemon, 1)
         assert second["path"].startswith(str(tmp_path / "after"))
@@ -342,11 +335,11 @@ VICTIMS = ["recorder", "archive", "server", "supervisord", "streamd", "all"]
 
 @pytest.mark.parametrize("victim", VICTIMS)
 def test_whatever_is_killed_there_is_one_recording_and_it_is_told_once(
-    daemon: Streamd, told: App, tmp_path: Path, victim: str
+    daemon: Streamd, hook: App, tmp_path: Path, victim: str
 ) -> None:
     # Long enough for who has to come back on a busy machine: the encoder, or the recorder alone.
     resume = "20s" if victim in ("server", "supervisord", "all") else "8s"
-    text = telling(told) + rule(tmp_path / "rec", resume=resume)
+    text = telling(hook) + rule(tmp_path / "rec", resume=resume)
     daemon.write(daemon.head() + STREAMS + text)
     daemon.start()
     with publisher(daemon.url("live/show")) as encoder:
@@ -364,8 +357,8 @@ def test_whatever_is_killed_there_is_one_recording_and_it_is_told_once(
     assert later["uuid"] == first["uuid"]
     (done,) = finished(daemon)
     assert done["uuid"] == first["uuid"]
-    told.wait_told("on_record_end")
-    assert [(each["action"], each["uuid"]) for each in told.received] == [
+    hook.wait_told("on_record_end")
+    assert [(each["action"], each["uuid"]) for each in hook.received] == [
         ("on_record_begin", first["uuid"]),
         ("on_record_end", first["uuid"]),
     ]
@@ -457,7 +450,7 @@ def test_a_mount_that_hangs_holds_up_nothing(daemon: Streamd, tmp_path: Path) ->
 
 @pytest.mark.parametrize("engine", ["nginx-rtmp"], indirect=True)
 def test_a_recording_is_uploaded_once_the_keys_are_right_and_stays_there_alone(
-    daemon: Streamd, told: App, tmp_path: Path
+    daemon: Streamd, hook: App, tmp_path: Path
 ) -> None:
     with object_store(tmp_path) as store:
 
@@ -467,7 +460,7 @@ def test_a_recording_is_uploaded_once_the_keys_are_right_and_stays_there_alone(
                 f"storages:\n  cloud: {{url: '{store.url}', options: {json.dumps(options)}}}\n"
             )
             recorded = rule(tmp_path / "rec", resume="1s", upload="cloud", keep_local="false")
-            text = telling(told) + storage + recorded
+            text = telling(hook) + storage + recorded
             daemon.write(daemon.head() + STREAMS + text)
 
         save("wrong-secret-that-nobody-may-see")
@@ -491,7 +484,7 @@ def test_a_recording_is_uploaded_once_the_keys_are_right_and_stays_there_alone(
         copy = tmp_path / "copy.mp4"
         copy.write_bytes(data)
         assert decoded_frames(str(copy), frames=10_000) >= 2.5 * FRAMES_PER_S
-        assert told.wait_told("on_record_end")["artifact_url"] == done["url"]
+        assert hook.wait_told("on_record_end")["artifact_url"] == done["url"]
         wait_until_sync(lambda: not Path(path).exists(), what="nothing to stay here")
         for text in (daemon.log, json.dumps(daemon.status()), found):
             assert "wrong-secret" not in text

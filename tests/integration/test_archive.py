@@ -11,7 +11,7 @@ from streamd.archive.files import is_written
 from streamd.archive.mpegts import CLOCK_HZ
 from streamd.archive.recording import Recording
 from streamd.archive.spool import read_media
-from tests.support.archive import Place, kill, picture_digests, place, probe, write_segments
+from tests.support.archive import Place, picture_digests, place, probe, write_segments
 from tests.support.media import clip, ffprobe
 from tests.support.samples import sample
 from tests.support.waiting import wait_until_sync
@@ -51,7 +51,7 @@ def taken_in(tmp_path: Path) -> Place:
         wait_until_sync(
             lambda: waiting.recordings() and not waiting.segments(), what="an empty spool"
         )
-        kill(running)
+        running.kill()
     return place(tmp_path)
 
 
@@ -352,7 +352,7 @@ def test_two_archives_of_one_rule_do_not_work_at_once(here: Place) -> None:
         with here.archive():
             here.wait_for("is held by another archive of this rule")
             fill(here)
-            kill(first)
+            first.kill()
             (recording,) = here.finished()
     assert picture_digests(mp4(recording)) == picture_digests(clip())
 

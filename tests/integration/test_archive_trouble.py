@@ -15,7 +15,7 @@ from streamd.archive.recording import Recording
 from streamd.archive.recording_json import FILE
 from streamd.archive.store import Store
 from streamd.whole_file import PART
-from tests.support.archive import Place, kill, picture_digests, place, write_segments
+from tests.support.archive import Place, picture_digests, place, write_segments
 from tests.support.media import clip
 from tests.support.waiting import wait_until_sync
 
@@ -56,7 +56,7 @@ def test_whatever_is_killed_and_when_a_recording_is_finished_once(
     for _ in range(12):
         with here.archive() as running:
             time.sleep(chance.uniform(0.05, 1.6))  # that it may be anywhere is the point
-            kill(running)
+            running.kill()
     with here.archive():
         recordings = here.finished(5)
         wait_until_sync(lambda: not [*here.spool.glob("*.json")], what="no pointer to be left")

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -82,12 +82,6 @@ async def asking(directory: Path) -> AsyncIterator[Asking]:
         with contextlib.suppress(asyncio.CancelledError):
             await task
         await poster.close()
-
-
-@pytest.fixture
-def hook() -> Iterator[App]:
-    with app() as made:
-        yield made
 
 
 def spec(hook: App | str, name: str = "billing", timeout_s: float = 10.0) -> CallbackSpec:

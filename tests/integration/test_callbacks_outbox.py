@@ -5,7 +5,7 @@ import contextlib
 import errno
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,12 +31,6 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Try again after hundredths of seconds."""
     monkeypatch.setattr(retry, "FIRST_S", 0.02)
     monkeypatch.setattr(retry, "LIMIT_S", 0.2)
-
-
-@pytest.fixture
-def hook() -> Iterator[App]:
-    with app() as made:
-        yield made
 
 
 def spec(hook: App | str, name: str = "billing", timeout_s: float = 10.0) -> CallbackSpec:

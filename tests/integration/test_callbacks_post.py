@@ -6,7 +6,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -21,12 +21,6 @@ from tests.support.waiting import wait_until
 
 
 @pytest.fixture
-def server() -> Iterator[App]:
-    with app() as made:
-        yield made
-
-
-@pytest.fixture
 async def poster() -> AsyncIterator[Poster]:
     made = Poster()
     yield made
@@ -37,10 +31,10 @@ def spec(url: str, timeout_s: float = 10.0, sign: str | None = None) -> Callback
     return CallbackSpec("cb", url, frozenset({"on_publish"}), "", timeout_s, "refuse", sign)
 
 
-async def test_a_yes(server: App, poster: Poster) -> None:
-    reply = await poster.post(spec(server.url), b'{"action": "on_publish"}')
+async def test_a_yes(hook: App, poster: Poster) -> None:
+    reply = await poster.post(spec(hook.url), b'{"action": "on_publish"}')
     assert (reply.kind, reply.text) == ("yes", "HTTP 200, code 0")
-    (received,) = server.received
+    (received,) = hook.received
     assert received.path == "/hook"
     assert received["action"] == "on_publish"
     assert received.headers["Content-Type"] == "application/json"
@@ -48,20 +42,20 @@ async def test_a_yes(server: App, poster: Poster) -> None:
     assert "X-Streamd-Signature" not in received.headers
 
 
-async def test_a_signature_that_can_be_verified(server: App, poster: Poster) -> None:
+async def test_a_signature_that_can_be_verified(hook: App, poster: Poster) -> None:
     secret = "0123456789abcdef"
-    await poster.post(spec(server.url, sign=secret), b'{"a": 1}')
-    (received,) = server.received
+    await poster.post(spec(hook.url, sign=secret), b'{"a": 1}')
+    (received,) = hook.received
     sent_at = received.headers["X-Streamd-Timestamp"]
     assert abs(int(sent_at) - time.time()) < 300
     expected = hmac.new(secret.encode(), f"{sent_at}.".encode() + received.body, hashlib.sha256)
     assert received.headers["X-Streamd-Signature"] == f"sha256={expected.hexdigest()}"
 
 
-async def test_a_name_and_password_in_the_address_are_sent(server: App, poster: Poster) -> None:
-    url = server.url.replace("//", "//user:pass@")
+async def test_a_name_and_password_in_the_address_are_sent(hook: App, poster: Poster) -> None:
+    url = hook.url.replace("//", "//user:pass@")
     assert (await poster.post(spec(url), b"{}")).kind == "yes"
-    assert server.received[0].headers["Authorization"] == "Basic dXNlcjpwYXNz"
+    assert hook.received[0].headers["Authorization"] == "Basic dXNlcjpwYXNz"
 
 
 @pytest.mark.parametrize(
@@ -82,20 +76,20 @@ async def test_a_name_and_password_in_the_address_are_sent(server: App, poster: 
     ],
 )
 async def test_other_answers(
-    server: App, poster: Poster, answer: Answer, kind: str, text: str
+    hook: App, poster: Poster, answer: Answer, kind: str, text: str
 ) -> None:
-    server.answer = lambda _: answer
-    reply = await poster.post(spec(server.url), b'{"param": "?secret=hush"}')
+    hook.answer = lambda _: answer
+    reply = await poster.post(spec(hook.url), b'{"param": "?secret=hush"}')
     assert reply.kind == kind
     assert text in reply.text
     assert "hush" not in reply.text
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-async def test_redirects_are_not_followed(server: App, poster: Poster, status: int) -> None:
+async def test_redirects_are_not_followed(hook: App, poster: Poster, status: int) -> None:
     with app() as elsewhere:
-        server.answer = lambda _: Answer(status, headers=(("Location", elsewhere.url),))
-        reply = await poster.post(spec(server.url), b"{}")
+        hook.answer = lambda _: Answer(status, headers=(("Location", elsewhere.url),))
+        reply = await poster.post(spec(hook.url), b"{}")
         assert (reply.kind, elsewhere.received) == ("fault", [])
         assert "redirect" in reply.text
 
@@ -188,7 +182,7 @@ def _context(signer: Authority, name: str) -> ssl.SSLContext:
 
 
 async def test_a_name_server_that_hangs_holds_up_nothing_else(
-    server: App, poster: Poster, monkeypatch: pytest.MonkeyPatch
+    hook: App, poster: Poster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Lookups take threads of their own, at most so many."""
     let_go = threading.Event()
@@ -207,7 +201,7 @@ async def test_a_name_server_that_hangs_holds_up_nothing_else(
         reply = await poster.post(spec(f"http://{number}.invalid/", 0.1), b"{}")
         assert reply.kind == "none"
     assert asked == ["0.invalid", "1.invalid"]
-    assert (await poster.post(spec(server.url), b"{}")).kind == "yes"
+    assert (await poster.post(spec(hook.url), b"{}")).kind == "yes"
     let_go.set()
 
     async def is_free() -> bool:

@@ -1,8 +1,6 @@
 """HTTPS of the media servers: every protocol over it, and certificates that change under it."""
 
 import asyncio
-import socket
-import ssl
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,6 +18,7 @@ from streamd.desired import EngineName
 from tests.support.engines import RunningServer, running_server
 from tests.support.media import publisher
 from tests.support.ports import free_port
+from tests.support.tls import certificate_shown, trusting_all
 from tests.support.waiting import wait_until
 from tests.support.webrtc import offer
 
@@ -65,23 +64,10 @@ async def served(
         yield server, store, serial
 
 
-def trusting_all() -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
-
-
 def shown(server: RunningServer) -> str:
     """Return the serial of the certificate that a client is shown."""
     assert server.spec.https is not None
-    with (
-        socket.create_connection(("127.0.0.1", server.spec.https), timeout=10) as plain,
-        trusting_all().wrap_socket(plain, server_hostname=NAMES[0]) as tls,
-    ):
-        der = tls.getpeercert(binary_form=True)
-    assert der is not None
-    return pem.read(ssl.DER_cert_to_PEM_cert(der)).serial
+    return certificate_shown(server.spec.https, NAMES[0]).serial
 
 
 async def status_of(server: RunningServer, method: str, path: str, **options: Any) -> int:

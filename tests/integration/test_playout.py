@@ -17,9 +17,9 @@ from streamd.playout.slate import Shown, SlateCache
 from streamd.playout.spec import FilesInput, IngestInput, PullInput, SlateInput
 from streamd.playout.tags import AUDIO, VIDEO
 from tests.support.engines import RunningServer, running_server
-from tests.support.media import clip, decoded_frames, ffmpeg_path, publisher
+from tests.support.media import decoded_frames, ffmpeg_path, publisher
 from tests.support.pids import children_of, is_alive
-from tests.support.playout import RunningPlayout, running_playout
+from tests.support.playout import RunningPlayout, running_playout, slate
 from tests.support.receiver import receiver
 from tests.support.samples import sample
 from tests.support.viewer import Viewer, hls_viewer, viewer
@@ -47,11 +47,6 @@ async def server(
             tmp_path, engine, "/usr/sbin/nginx", apps=("live", "in")
         ) as running:
             yield running
-
-
-def slate() -> SlateInput:
-    path = clip(gop_s=2)
-    return SlateInput(str(path), (str(path.parent),))
 
 
 def short_clip(
@@ -503,7 +498,7 @@ async def test_killed_it_takes_its_children_along(tmp_path: Path) -> None:
         await wait_until(lambda: media.receives("live/made"), what=playout.process.log())
         children = children_of(playout.process.pid)
         assert children
-        os.kill(playout.process.pid, signal.SIGKILL)
+        playout.process.kill()
         await wait_until(lambda: not any(map(is_alive, children)), what="no child")
 
 

@@ -17,7 +17,7 @@ from streamd.machine import find_machine
 from streamd.playout.flv import FlvReader
 from streamd.playout.rtmp import Publish, open_publish
 from streamd.playout.tags import DATA, VIDEO, Tag
-from tests.support.archive import Place, kill, picture_digests, place, probe
+from tests.support.archive import Place, picture_digests, place, probe
 from tests.support.engines import RunningServer, running_server
 from tests.support.headers import HEVC_HEADER
 from tests.support.media import clip, ffmpeg_path, publisher
@@ -165,7 +165,7 @@ async def test_a_recorder_that_is_killed_loses_less_than_a_second(
         for _ in range(2):
             with here.recorder(input_url(server)) as recorder:
                 await asyncio.to_thread(here.wait_bytes, recorder, 60_000)
-                kill(recorder)
+                recorder.kill()
         (recording,) = await asyncio.to_thread(here.finished)
     assert len(recording.runs) == 2
     found = numbers(mp4(recording))

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import pytest
 
 from streamd.archive.spec import UploadSpec
-from tests.support.archive import LIMIT_S, Place, kill, place, write_segments
+from tests.support.archive import LIMIT_S, Place, place, write_segments
 from tests.support.media import clip
 from tests.support.mounts import small_disk
 from tests.support.object_store import SECRET, ObjectStore, object_store
@@ -141,7 +141,7 @@ def test_an_archive_that_is_killed_goes_on_and_the_end_is_told_once(
             LIMIT_S,
             "an upload",
         )
-        kill(running)
+        running.kill()
     store.stop()
     store.start()
     with here.archive():

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -186,12 +185,6 @@ def place(home: Path, **changes: Any) -> Place:
         url_base="http://host/recordings/archive",
     )
     return Place(home, replace(spec, **changes))
-
-
-def kill(process: Spawned) -> None:
-    """Kill a process as nothing can be stopped from, and wait until it is gone."""
-    process.process.send_signal(signal.SIGKILL)
-    process.wait()
 
 
 def probe(path: Path) -> dict[str, Any]:

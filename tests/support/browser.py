@@ -18,10 +18,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.support.process import RunningProgram
 from tests.support.waiting import wait_until_sync
 
 _ANSWER_TIMEOUT_S = 30
-_STOP_TIMEOUT_S = 10
 
 _FLAGS = (
     "--headless",
@@ -262,12 +262,7 @@ def _pipe() -> tuple[int, int]:
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
     """End the browser and its children, which are the session that it was started in."""
-    process.terminate()
-    try:
-        process.wait(_STOP_TIMEOUT_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait(_STOP_TIMEOUT_S)
+    RunningProgram(process).stop()
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
 

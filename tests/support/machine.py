@@ -4,7 +4,6 @@ import contextlib
 import fcntl
 import os
 import shutil
-import signal
 import site
 import subprocess
 import tempfile
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import streamd
 from tests.support.media import clip
+from tests.support.process import RunningProgram
 from tests.support.waiting import wait_until_sync
 
 CLIP = Path("/opt/clip.mp4")
@@ -21,6 +21,7 @@ CLIP = Path("/opt/clip.mp4")
 
 _PYTHON = Path("/usr/bin/python3")
 _COMMAND_TIMEOUT_S = 90
+_STOP_TIMEOUT_S = 30
 _TURN = "streamd-test-machine.lock"
 _SCRIPT = """\
 #!/opt/streamd/bin/python
@@ -130,7 +131,7 @@ def machine() -> Iterator[Machine]:
             try:
                 yield _booted(root, nspawn, directory / "console.log")
             finally:
-                _end(nspawn)
+                RunningProgram(nspawn).stop(_STOP_TIMEOUT_S)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
@@ -203,12 +204,3 @@ def _booted(root: Path, nspawn: "subprocess.Popen[bytes]", console: Path) -> Mac
         log = console.read_text(errors="replace")[-2000:]
         raise AssertionError(f"systemd did not boot:\n{said}\n{log}") from error
     return booted
-
-
-def _end(nspawn: "subprocess.Popen[bytes]") -> None:
-    nspawn.send_signal(signal.SIGTERM)
-    try:
-        nspawn.wait(30)
-    except subprocess.TimeoutExpired:
-        nspawn.kill()
-        nspawn.wait(30)

@@ -5,17 +5,16 @@ import fcntl
 import json
 import os
 import shutil
-import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from tests.support.process import LoggedProgram
+
 _ENCODE_TIMEOUT_S = 60
-_STOP_TIMEOUT_S = 5
 _SOON = ("-fpsprobesize", "0")  # the frame rate is not asked for, and it takes seconds to find
 
 
@@ -70,49 +69,8 @@ def _encode(path: Path, gop_s: int, video_kbps: int, audio_s: int) -> None:
     part.rename(path)
 
 
-@dataclass(frozen=True)
-class Publisher:
+class Publisher(LoggedProgram):
     """A running FFmpeg that publishes the clip in real time, over and over."""
-
-    process: subprocess.Popen[bytes]
-    log_path: Path
-
-    @property
-    def pid(self) -> int:
-        """The process to send signals to."""
-        return self.process.pid
-
-    def alive(self) -> bool:
-        """Tell whether it still publishes."""
-        return self.process.poll() is None
-
-    def log(self) -> str:
-        """Return what FFmpeg said so far."""
-        return self.log_path.read_text(errors="replace")
-
-    def freeze(self) -> None:
-        """Stop sending without closing the connection."""
-        self.process.send_signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        """Go on sending."""
-        self.process.send_signal(signal.SIGCONT)
-
-    def kill(self) -> None:
-        """End at once, as a power cut would."""
-        self.process.kill()
-        self.process.wait(_STOP_TIMEOUT_S)
-
-    def stop(self) -> None:
-        """End politely; at once if that does not help. More than once is harmless."""
-        if self.process.poll() is not None:
-            return
-        self.process.send_signal(signal.SIGCONT)
-        self.process.terminate()
-        try:
-            self.process.wait(_STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            self.kill()
 
 
 @contextlib.contextmanager

@@ -13,11 +13,11 @@ import dns.query
 import dns.rcode
 
 from tests.support.ports import free_port
+from tests.support.process import RunningProgram
 from tests.support.waiting import wait_until_sync
 
 KEY, SECRET = "streamd", "c3RyZWFtZC1rZXktb2YtdGVzdHMtMDEyMzQ1Njc4OQ=="
 ZONE = "example.test"
-_STOP_S = 10
 
 
 @dataclass(frozen=True)
@@ -72,12 +72,7 @@ zone "{ZONE}" {{
         wait_until_sync(lambda: _answers(running), what=f"BIND to answer; {log.read_text()}")
         yield running
     finally:
-        process.terminate()
-        try:
-            process.wait(_STOP_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(_STOP_S)
+        RunningProgram(process).stop()
 
 
 def _answers(server: NameServer) -> bool:

@@ -2,7 +2,6 @@
 
 import contextlib
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -13,11 +12,11 @@ from typing import Literal
 
 from streamd.archive.spec import UploadSpec
 from tests.support.ports import free_port
+from tests.support.process import RunningProgram
 from tests.support.waiting import wait_until_sync
 
 KEY_ID, SECRET = "STREAMDTESTKEYID0001", "streamd-test-secret-access-key-000001"
 BUCKET = "bucket"
-_STOP_S = 10
 
 
 @dataclass
@@ -27,7 +26,7 @@ class ObjectStore:
     kind: Literal["s3", "webdav"]
     directory: Path
     port: int
-    process: "subprocess.Popen[bytes] | None" = field(default=None, repr=False)
+    running: RunningProgram | None = field(default=None, repr=False)
 
     @property
     def objects(self) -> Path:
@@ -77,26 +76,26 @@ class ObjectStore:
             *("--config", "/dev/null", str(self.directory)),
         ]
         with (self.directory.parent / "rclone.log").open("ab") as log:
-            self.process = subprocess.Popen(
+            process = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={}
             )
+        self.running = RunningProgram(process)
         wait_until_sync(self._answers, what=f"rclone to serve {self.kind}")
 
     def freeze(self) -> None:
         """Let it take connections and never answer."""
-        assert self.process is not None
-        self.process.send_signal(signal.SIGSTOP)
+        assert self.running is not None
+        self.running.freeze()
 
     def stop(self) -> None:
         """Serve no more."""
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait(_STOP_S)
-            self.process = None
+        if self.running is not None:
+            self.running.kill()
+            self.running = None
 
     def _answers(self) -> bool:
-        assert self.process is not None
-        assert self.process.poll() is None, "rclone ended"
+        assert self.running is not None
+        assert self.running.alive(), "rclone ended"
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
             return True
         return False

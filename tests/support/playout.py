@@ -9,9 +9,9 @@ from pathlib import Path
 
 from streamd.ffmpeg.progress import ProgressReceiver
 from streamd.ffmpeg.track import Playing, Track
-from streamd.playout.spec import SPEC_FD, PlayoutInput, PlayoutSpec, to_json
+from streamd.playout.spec import SPEC_FD, PlayoutInput, PlayoutSpec, SlateInput, to_json
 from streamd.supervision.process import ProcessSpec
-from tests.support.media import ffmpeg_path
+from tests.support.media import clip, ffmpeg_path
 from tests.support.ports import free_port
 from tests.support.process import Spawned, spawned
 from tests.support.waiting import wait_until
@@ -40,6 +40,12 @@ class RunningPlayout:
             lambda: self.playing().input == at,
             what=f"input {at} on air; log:\n{self.process.log()}",
         )
+
+
+def slate() -> SlateInput:
+    """Return the clip as a slate; in it keyframes are 2 s apart."""
+    path = clip(gop_s=2)
+    return SlateInput(str(path), (str(path.parent),))
 
 
 @contextlib.contextmanager

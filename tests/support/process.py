@@ -1,9 +1,10 @@
-"""Starts a process from its spec the way supervisord's child does, without supervisord."""
+"""Programs that run while a test does, some started from a spec as supervisord's child does."""
 
 import contextlib
 import fcntl
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -35,15 +36,14 @@ os.execve(argv[0], argv, {})
 
 
 @dataclass(frozen=True)
-class Spawned:
-    """A process that runs from a spec."""
+class RunningProgram:
+    """A program that a test has started, and whose process it sends signals to."""
 
     process: subprocess.Popen[bytes]
-    log_path: Path
 
     @property
     def pid(self) -> int:
-        """Its pid, which its reports come from."""
+        """Its pid."""
         return self.process.pid
 
     def alive(self) -> bool:
@@ -54,9 +54,44 @@ class Spawned:
         """Wait until it ends, and return its exit status."""
         return self.process.wait(timeout)
 
+    def freeze(self) -> None:
+        """Let it do nothing more, without closing its connections."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on; harmless where it is not frozen."""
+        self.process.send_signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """End it at once, as a power cut would."""
+        self.process.kill()
+        self.process.wait(_STOP_TIMEOUT_S)
+
+    def stop(self, timeout_s: float = _STOP_TIMEOUT_S) -> None:
+        """End it politely; at once if that does not help. More than once is harmless."""
+        if not self.alive():
+            return
+        self.thaw()
+        self.process.terminate()
+        try:
+            self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+
+@dataclass(frozen=True)
+class LoggedProgram(RunningProgram):
+    """A program whose output goes to a file."""
+
+    log_path: Path
+
     def log(self) -> str:
-        """Return what it wrote."""
+        """Return what it said so far."""
         return self.log_path.read_text(errors="replace")
+
+
+class Spawned(LoggedProgram):
+    """A process that runs from a spec."""
 
     def argv(self) -> str:
         """Return its argv as every user of the machine sees it."""
@@ -93,7 +128,7 @@ def spawned(spec: ProcessSpec) -> Iterator[Spawned]:
     try:
         yield running
     finally:
-        _end(process)
+        running.stop()
 
 
 def _above(descriptor: int, floor: int = 10) -> int:
@@ -101,13 +136,3 @@ def _above(descriptor: int, floor: int = 10) -> int:
         return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, floor)
     finally:
         os.close(descriptor)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is None:
-        process.terminate()
-        try:
-            process.wait(_STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(_STOP_TIMEOUT_S)

@@ -3,7 +3,6 @@
 import contextlib
 import http.server
 import shutil
-import signal
 import socket
 import subprocess
 import threading
@@ -17,10 +16,10 @@ from pathlib import Path
 from typing import Self
 
 from tests.support.ports import free_ports
+from tests.support.process import RunningProgram
 from tests.support.waiting import wait_until_sync
 
 NGINX_RTMP_MODULE = Path("/usr/lib/nginx/modules/ngx_rtmp_module.so")
-_STOP_TIMEOUT_S = 5
 
 _CONFIG = """\
 load_module {module};
@@ -107,8 +106,7 @@ class Receiver:
     connects: list[dict[str, str]] = field(default_factory=list)
     refused: set[str] = field(default_factory=set)
     refuse_if: Callable[[Publish], bool] = lambda _: False
-    _process: subprocess.Popen[bytes] | None = None
-    _frozen: bool = False
+    _running: RunningProgram | None = None
 
     def url(self, app_and_stream: str) -> str:
         """Return the address of `app/stream` (or `app`) here."""
@@ -117,12 +115,12 @@ class Receiver:
     @property
     def pid(self) -> int:
         """The server's process."""
-        assert self._process is not None, "the receiver does not run"
-        return self._process.pid
+        assert self._running is not None, "the receiver does not run"
+        return self._running.pid
 
     def start(self) -> Self:
         """Start, and wait until it answers."""
-        assert self._process is None, "the receiver runs already"
+        assert self._running is None, "the receiver runs already"
         config = self.directory / "nginx.conf"
         config.write_text(
             _CONFIG.format(
@@ -141,18 +139,19 @@ class Receiver:
         assert nginx is not None, "the tests need nginx with its RTMP module"
         output = self.directory / "output.log"
         with output.open("ab") as log:
-            self._process = subprocess.Popen(
+            process = subprocess.Popen(
                 (nginx, "-p", str(self.directory), "-c", str(config), "-e", str(output)),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
             )
+        self._running = RunningProgram(process)
         wait_until_sync(self._answers, what=f"nginx to start, see {output}")
         return self
 
     def _answers(self) -> bool:
-        assert self._process is not None
-        if self._process.poll() is not None:
+        assert self._running is not None
+        if not self._running.alive():
             raise RuntimeError((self.directory / "output.log").read_text())
         try:
             self.streams()
@@ -162,28 +161,19 @@ class Receiver:
 
     def stop(self) -> None:
         """End it; connections are closed. More than once is harmless."""
-        if self._process is None:
-            return
-        self.thaw()
-        self._process.terminate()
-        try:
-            self._process.wait(_STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait(_STOP_TIMEOUT_S)
-        self._process = None
+        if self._running is not None:
+            self._running.stop()
+            self._running = None
 
     def freeze(self) -> None:
         """Stop reading and answering, while connections stay open."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
-        self._frozen = True
+        assert self._running is not None
+        self._running.freeze()
 
     def thaw(self) -> None:
         """Go on after `freeze`."""
-        if self._process is not None and self._frozen:
-            self._process.send_signal(signal.SIGCONT)
-            self._frozen = False
+        assert self._running is not None
+        self._running.thaw()
 
     def streams(self) -> dict[str, ReceivedStream]:
         """Return what it has now, by `app/stream`. Raises OSError when it does not answer."""

@@ -4,7 +4,6 @@ import contextlib
 import fcntl
 import json
 import os
-import signal
 import socket
 import subprocess
 import tempfile
@@ -16,13 +15,13 @@ from typing import Literal
 
 from tests.support.media import clip, ffmpeg_path
 from tests.support.ports import free_port
+from tests.support.process import RunningProgram
 from tests.support.waiting import wait_until_sync
 
 Codec = Literal["h264", "h265"]
 Sound = Literal["aac", "pcma"]
 
 _PYTHON = "/usr/bin/python3"  # Debian's, which Debian's GStreamer is for
-_STOP_TIMEOUT_S = 5
 _LOOPS = 49
 _ENCODE_TIMEOUT_S = 60
 
@@ -59,33 +58,18 @@ GLib.MainLoop().run()
 
 
 @dataclass(frozen=True)
-class Camera:
+class Camera(RunningProgram):
     """A running RTSP server with one stream.
 
     Attributes:
-        process: the server.
         port: on 127.0.0.1.
     """
 
-    process: subprocess.Popen[bytes]
     port: int
 
     def url(self, credentials: str = "") -> str:
         """Return the address of its stream; `credentials` is `user:password`, percent-encoded."""
         return f"rtsp://{credentials}{'@' if credentials else ''}127.0.0.1:{self.port}/cam"
-
-    def freeze(self) -> None:
-        """Send nothing more without closing the connection."""
-        self.process.send_signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        """Go on sending."""
-        self.process.send_signal(signal.SIGCONT)
-
-    def kill(self) -> None:
-        """End at once, as a power cut would."""
-        self.process.kill()
-        self.process.wait(_STOP_TIMEOUT_S)
 
 
 @contextlib.contextmanager
@@ -121,19 +105,18 @@ def camera(
         stdin=subprocess.DEVNULL,
         env=environment,
     )
+    running = Camera(process, number)
     try:
-        wait_until_sync(lambda: _listens(process, number), what="the RTSP server")
-        yield Camera(process, number)
+        wait_until_sync(lambda: _listens(running), what="the RTSP server")
+        yield running
     finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait(_STOP_TIMEOUT_S)
+        running.stop()
 
 
-def _listens(process: subprocess.Popen[bytes], port: int) -> bool:
-    assert process.poll() is None, "tests need gir1.2-gst-rtsp-server-1.0: run `.ci/packages test`"
+def _listens(running: Camera) -> bool:
+    assert running.alive(), "tests need gir1.2-gst-rtsp-server-1.0: run `.ci/packages test`"
     with socket.socket() as client:
-        return client.connect_ex(("127.0.0.1", port)) == 0
+        return client.connect_ex(("127.0.0.1", running.port)) == 0
 
 
 def _launch(video: Codec | None, audio: Sound | None, media: Path) -> str:

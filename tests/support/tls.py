@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 import ssl
 import subprocess
 import threading
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from streamd.certificates import pem
 from tests.support.ports import free_port
 
 _TIMEOUT_S = 30
@@ -56,6 +58,30 @@ def authority(directory: Path) -> Authority:
         *("-subj", "/CN=Test authority", "-addext", "basicConstraints=critical,CA:TRUE"),
     )
     return Authority(home)
+
+
+def trusting_all() -> ssl.SSLContext:
+    """Return what a client connects with that believes every server."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def certificate_shown(port: int, name: str, context: ssl.SSLContext | None = None) -> pem.Read:
+    """Return the certificate that a client is shown which asks for a name at a loopback port.
+
+    Raises OSError where nobody answers, and where a `context` does not trust it; without one, the
+    client trusts all.
+    """
+    context = context or trusting_all()
+    with (
+        socket.create_connection(("127.0.0.1", port), timeout=10) as plain,
+        context.wrap_socket(plain, server_hostname=name) as tls,
+    ):
+        shown = tls.getpeercert(binary_form=True)
+    assert shown is not None
+    return pem.read(ssl.DER_cert_to_PEM_cert(shown))
 
 
 def _openssl(*arguments: str) -> None:

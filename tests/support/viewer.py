@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import itertools
-import signal
 import subprocess
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
@@ -13,28 +12,18 @@ from pathlib import Path
 from streamd.playout.flv import FlvReader
 from streamd.playout.tags import AUDIO, VIDEO, Tag
 from tests.support.media import ffmpeg_path
+from tests.support.process import LoggedProgram
 from tests.support.waiting import wait_until
 
-_STOP_TIMEOUT_S = 10
 _POLL_S = 0.3
 _names = itertools.count()
 
 
 @dataclass(frozen=True)
-class Viewer:
-    """An FFmpeg that copies a stream into a file."""
+class Viewer(LoggedProgram):
+    """An FFmpeg that copies a stream into a file, and logs its warnings."""
 
-    process: subprocess.Popen[bytes]
     path: Path
-    log_path: Path
-
-    def alive(self) -> bool:
-        """Tell whether it still watches."""
-        return self.process.poll() is None
-
-    def log(self) -> str:
-        """Return its warnings."""
-        return self.log_path.read_text(errors="replace")
 
     def tags(self) -> list[Tag]:
         """Return what it has written so far."""
@@ -75,16 +64,11 @@ def viewer(directory: Path, url: str, *, to: str | None = None) -> Iterator[View
     )
     with log_path.open("wb") as log:
         process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    running = Viewer(process, log_path, path)
     try:
-        yield Viewer(process, path, log_path)
+        yield running
     finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(_STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(_STOP_TIMEOUT_S)
+        running.stop()
 
 
 @dataclass
