@@ -2,7 +2,6 @@
 
 import shutil
 import subprocess
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -213,8 +212,11 @@ def test_what_is_pulled_on_demand_runs_while_somebody_watches(
     daemon.start()
     watched = f"rtmp://{here}:{daemon.rtmp}/live/far"
     with publisher(platform.url("in/far")):
-        time.sleep(2)  # long enough for a pull that should not be there
-        assert "streams.live/far" not in daemon.pids()
+        wait_until_sync(lambda: platform.receives("in/far"), what="what could be pulled")
+        for _ in range(2):
+            daemon.cli("reload", "--wait", check=True)  # until nothing more is to be done
+            assert daemon.state("streams", "live/far") == "idle"
+            assert "streams.live/far" not in daemon.pids()
         viewer = subprocess.Popen(
             (ffmpeg_path(), "-v", "error", "-nostdin", "-i", watched, "-f", "null", "-")
         )

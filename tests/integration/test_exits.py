@@ -74,12 +74,20 @@ async def test_without_free_descriptors_exits_are_looked_for(
     def refuse(pid: int) -> int:
         raise OSError(errno.EMFILE, "Too many open files")
 
+    kill, looks = os.kill, 0
+
+    def look(pid: int, signal_number: int) -> None:
+        nonlocal looks
+        looks += 1
+        kill(pid, signal_number)
+
     monkeypatch.setattr(exits, "POLL_INTERVAL_S", 0.02)
     with monkeypatch.context() as patch:
         patch.setattr(os, "pidfd_open", refuse)
+        patch.setattr(os, "kill", look)
         told = asyncio.Event()
         watcher.watch(sleeper.pid, told.set)
-        await asyncio.sleep(0.1)
+        await wait_until(lambda: looks >= 3, what="it to be looked for")
         assert not told.is_set()
         sleeper.kill()
         sleeper.wait()
