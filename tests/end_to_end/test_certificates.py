@@ -97,61 +97,84 @@ def playing(daemon: Streamd, port: int) -> Iterator[Player]:
         connection.close()
 
 
-def test_a_certificate_is_obtained_served_and_replaced_while_somebody_plays(
-    daemon: Streamd, issuer: Pebble
+def save(
+    daemon: Streamd, issuer: Pebble, https: int, *domains: str, certificate: str = "site"
 ) -> None:
-    https = free_port()
+    """Save a file with a certificate for some domains, and with one that the server names."""
+    head = daemon.head(
+        listen=f", https: {https}", server=f"    certificate: {certificate}\n"
+    ).replace("host: 127.0.0.1", f"host: {FIRST}")
+    daemon.write(head + STREAMS + section(issuer, *domains))
 
-    def save(*domains: str, certificate: str = "site") -> None:
-        head = daemon.head(
-            listen=f", https: {https}", server=f"    certificate: {certificate}\n"
-        ).replace("host: 127.0.0.1", f"host: {FIRST}")
-        daemon.write(head + STREAMS + section(issuer, *domains))
 
-    save(FIRST)
+def start(daemon: Streamd, issuer: Pebble, https: int) -> None:
+    """Start with a certificate for the first domain, and wait until it is there."""
+    save(daemon, issuer, https, FIRST)
     daemon.start()
     wait_until_sync(lambda: daemon.state("certificates", "site") == "valid", ISSUED_S, daemon.log)
-    trusting = ssl.create_default_context(cadata=issuer.root())
-    # With its whole chain: the root alone would not do.
-    first = certificate_shown(https, FIRST, trusting)
-    assert first.domains == (FIRST,)
-    entry = daemon.status()["certificates"]["site"]
-    assert (entry["serial"], entry["domains"]) == (first.serial, [FIRST])
-    assert f"https://{FIRST}:{https}/live/show.m3u8" in daemon.cli("urls", check=True).stdout
-    with contextlib.closing(
-        http.client.HTTPConnection("127.0.0.1", issuer.http_port, timeout=10)
-    ) as redirected:
-        redirected.request("GET", "/live/show.m3u8", headers={"Host": FIRST})
-        answer = redirected.getresponse()
-        assert answer.status == 307
-        assert answer.headers["Location"] == f"https://{FIRST}:{https}/live/show.m3u8"
 
-    before = daemon.pids()
-    with publisher(daemon.url("live/show")):
-        daemon.wait_for_state("streams", "live/show", "live")
-        wait_until_sync(lambda: _status(https, "/live/show.m3u8") == 200, what="a playlist")
-        with playing(daemon, https) as player:
-            player.wait_for_more()
-            save(FIRST, SECOND)
-            wait_until_sync(
-                lambda: len(certificate_shown(https, FIRST).domains) == 2, ISSUED_S, daemon.log
-            )
-            second = certificate_shown(https, SECOND, trusting)
-            assert second.serial != first.serial
-            player.wait_for_more()
-        save(FIRST, SECOND, certificate="other")
-        wait_until_sync(lambda: daemon.status()["config"]["state"] == "rejected")
-        (error,) = daemon.status()["config"]["errors"]
-        assert error["path"] == "servers.main.certificate"
-        assert "there is no certificate other" in error["message"]
-    assert daemon.pids() == before
-    assert certificate_shown(https, FIRST).serial == second.serial
+
+def test_a_certificate_is_obtained_served_and_told(daemon: Streamd, issuer: Pebble) -> None:
+    https = free_port()
+    start(daemon, issuer, https)
+    # With its whole chain: the root alone would not do.
+    trusting = ssl.create_default_context(cadata=issuer.root())
+    shown = certificate_shown(https, FIRST, trusting)
+    assert shown.domains == (FIRST,)
+    entry = daemon.status()["certificates"]["site"]
+    assert (entry["serial"], entry["domains"]) == (shown.serial, [FIRST])
+    assert f"https://{FIRST}:{https}/live/show.m3u8" in daemon.cli("urls", check=True).stdout
+    assert redirected(issuer.http_port, FIRST, "/live/show.m3u8") == (
+        307,
+        f"https://{FIRST}:{https}/live/show.m3u8",
+    )
+    assert_private(daemon)
+
+
+def redirected(port: int, host: str, path: str) -> tuple[int, str | None]:
+    """Return the status and the address that a client is sent to who comes by HTTP."""
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as client:
+        client.request("GET", path, headers={"Host": host})
+        answer = client.getresponse()
+        return answer.status, answer.headers["Location"]
+
+
+def assert_private(daemon: Streamd) -> None:
+    """Nobody else may read what is kept of certificates, and no log has a key."""
     state = daemon.directory / "state/certificates"
     for path in state.rglob("*"):
         with contextlib.suppress(FileNotFoundError):  # a new content's file before its renaming
             assert path.is_symlink() or not path.stat().st_mode & 0o077, path
     key = (state / "site/privkey.pem").read_text().splitlines()[1]
     assert key not in daemon.log
+
+
+def test_a_certificate_is_replaced_while_somebody_plays(daemon: Streamd, issuer: Pebble) -> None:
+    https = free_port()
+    start(daemon, issuer, https)
+    first = certificate_shown(https, FIRST)
+    before = daemon.pids()
+    with publisher(daemon.url("live/show")):
+        daemon.wait_for_state("streams", "live/show", "live")
+        wait_until_sync(lambda: _status(https, "/live/show.m3u8") == 200, what="a playlist")
+        with playing(daemon, https) as player:
+            player.wait_for_more()
+            save(daemon, issuer, https, FIRST, SECOND)
+            wait_until_sync(
+                lambda: len(certificate_shown(https, FIRST).domains) == 2, ISSUED_S, daemon.log
+            )
+            trusting = ssl.create_default_context(cadata=issuer.root())
+            second = certificate_shown(https, SECOND, trusting)
+            assert second.serial != first.serial
+            player.wait_for_more()
+        save(daemon, issuer, https, FIRST, SECOND, certificate="other")
+        wait_until_sync(lambda: daemon.status()["config"]["state"] == "rejected")
+        (error,) = daemon.status()["config"]["errors"]
+        assert error["path"] == "servers.main.certificate"
+        assert "there is no certificate other" in error["message"]
+    assert daemon.pids() == before
+    assert certificate_shown(https, FIRST).serial == second.serial
+    assert_private(daemon)
 
 
 def _status(port: int, path: str) -> int:

@@ -118,10 +118,7 @@ def test_a_published_stream_is_recorded_finished_told_listed_and_served(
     assert done["uuid"] == entry["uuid"]
     assert 7 <= done["seconds"] < 60
     assert done["url"] == f"{served}/{below}/index.mp4"
-    content = Path(done["path"], "index.mp4").read_bytes()
-    assert get(done["url"]) == (200, content)
-    assert get(done["url"], Range="bytes=10-19") == (206, content[10:20])
-    assert get(f"{served}/{below}/recording.json")[0] == 404
+    assert_served(done)
     assert decoded_frames(done["url"], frames=10_000) >= 6.5 * FRAMES_PER_S
 
     ended = hook.wait_told("on_record_end")
@@ -131,21 +128,36 @@ def test_a_published_stream_is_recorded_finished_told_listed_and_served(
     assert hook.actions() == ["on_record_begin", "on_record_end"]
 
     wait_until_sync(lambda: daemon.state("recordings", "archive") == "waiting")
-    with urllib.request.urlopen(f"http://127.0.0.1:{daemon.status_port}/") as answer:
-        assert (
-            f"media-src http://127.0.0.1:{daemon.http};"
-            in answer.headers["Content-Security-Policy"]
-        )
-        assert f'<video controls preload="none" src="{done["url"]}">' in answer.read().decode()
-
-    listed = json.loads(daemon.cli("recordings", "--json", check=True).stdout)["recordings"]
-    assert [(each["uuid"], each["state"]) for each in listed] == [(entry["uuid"], "finished")]
-    assert done["uuid"] in daemon.cli("recordings", check=True).stdout
-    assert "finished in" in daemon.cli("logs", "archive", check=True).stdout
+    assert_on_page(daemon, done)
+    assert_listed(daemon, done)
 
     daemon.write(daemon.head() + STREAMS + rule(tmp_path / "rec", resume="1s"))
     wait_until_sync(lambda: get(done["url"])[0] == 404, what="the recording not to be served")
     assert Path(done["path"], "index.mp4").exists()
+
+
+def assert_served(done: dict[str, Any]) -> None:
+    """A recording is served, whole and in parts, and what stands with it is not."""
+    content = Path(done["path"], "index.mp4").read_bytes()
+    assert get(done["url"]) == (200, content)
+    assert get(done["url"], Range="bytes=10-19") == (206, content[10:20])
+    assert get(done["url"].replace("index.mp4", "recording.json"))[0] == 404
+
+
+def assert_on_page(daemon: Streamd, done: dict[str, Any]) -> None:
+    """The status page plays a recording, from the server and from nowhere else."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{daemon.status_port}/") as answer:
+        policy, page = answer.headers["Content-Security-Policy"], answer.read().decode()
+    assert f"media-src http://127.0.0.1:{daemon.http};" in policy
+    assert f'<video controls preload="none" src="{done["url"]}">' in page
+
+
+def assert_listed(daemon: Streamd, done: dict[str, Any]) -> None:
+    """The commands tell of a recording, the only one."""
+    listed = json.loads(daemon.cli("recordings", "--json", check=True).stdout)["recordings"]
+    assert [(each["uuid"], each["state"]) for each in listed] == [(done["uuid"], "finished")]
+    assert done["uuid"] in daemon.cli("recordings", check=True).stdout
+    assert "finished in" in daemon.cli("logs", "archive", check=True).stdout
 
 
 @pytest.mark.skipif(chromium_path() is None, reason="needs Chromium (Debian: chromium)")

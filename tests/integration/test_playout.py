@@ -135,17 +135,7 @@ async def test_nobody_is_disconnected_while_the_encoder_is_killed_frozen_and_bac
         encoder.kill()
         await playout.wait_input(1)
         await wait_advanced(playout, 3)
-        encoder = running.enter_context(publisher(ingest))
-        await playout.wait_input(0)
-        await wait_advanced(playout, 2)
-        encoder.freeze()
-        await playout.wait_input(1)
-        await wait_advanced(playout, 2)
-        encoder.thaw()
-        await playout.wait_input(0)
-        await wait_advanced(playout, 2)
-        encoder.stop()
-        await playout.wait_input(1)
+        await come_freeze_thaw_and_go(playout, ingest)
         for each in viewers:
             await each.wait_seen(2000)
 
@@ -158,10 +148,28 @@ async def test_nobody_is_disconnected_while_the_encoder_is_killed_frozen_and_bac
         assert hls.failures == []
         assert len(hls.segments) > 5
         assert len(media.hooks_of("publish", "live/made")) == 1
-        # What is seen can be decoded from beginning to end, by a decoder that is started once.
-        decoded = decoded_frames(str(viewers[0].path), frames=10_000)
-        pictures = [tag for tag in viewers[0].tags() if tag.kind == VIDEO and not tag.is_header]
-        assert decoded >= len(pictures) - 15
+        assert_decodable(viewers[0])
+
+
+async def come_freeze_thaw_and_go(playout: RunningPlayout, ingest: str) -> None:
+    """Publish an ingest anew, with a freeze in between; its slate is on air when it does not."""
+    with publisher(ingest) as encoder:
+        await playout.wait_input(0)
+        await wait_advanced(playout, 2)
+        encoder.freeze()
+        await playout.wait_input(1)
+        await wait_advanced(playout, 2)
+        encoder.thaw()
+        await playout.wait_input(0)
+        await wait_advanced(playout, 2)
+    await playout.wait_input(1)
+
+
+def assert_decodable(seen: Viewer) -> None:
+    """What a viewer got is decoded from beginning to end by a decoder that is started once."""
+    decoded = decoded_frames(str(seen.path), frames=10_000)
+    pictures = [tag for tag in seen.tags() if tag.kind == VIDEO and not tag.is_header]
+    assert decoded >= len(pictures) - 15
 
 
 @engines

@@ -9,14 +9,26 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tests.support.ports import free_ports
+from tests.support.process import RunningProgram
 from tests.support.tls import authority
 from tests.support.waiting import wait_until_sync
 
 KID, HMAC_KEY = "kid-1", "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"
 _TIMEOUT_S = 5
+
+
+class _Ports(NamedTuple):
+    """Where the authority and its name server listen, and where it asks for answers."""
+
+    http: int
+    tls: int
+    acme: int
+    management: int
+    dns: int
+    dns_management: int
 
 
 @dataclass(frozen=True)
@@ -76,22 +88,10 @@ def pebble(
         binding: whether it wants an account elsewhere (`KID`, `HMAC_KEY`).
         refused_nonces: of a hundred good nonces.
     """
-    http, tls, acme, management, dns_port, dns_management = free_ports(6)
+    ports = _Ports(*free_ports(6))
     own = authority(directory)
-    certificate, key = own.certificate("localhost", "127.0.0.1")
+    settings = _settings(ports, own.certificate("localhost", "127.0.0.1"), validity_s, binding)
     config = directory / "pebble.json"
-    settings: dict[str, Any] = {
-        "listenAddress": f"127.0.0.1:{acme}",
-        "managementListenAddress": f"127.0.0.1:{management}",
-        "certificate": str(certificate),
-        "privateKey": str(key),
-        "httpPort": http,
-        "tlsPort": tls,
-        "ocspResponderURL": "",
-        "externalAccountBindingRequired": binding,
-        "externalAccountMACKeys": {KID: HMAC_KEY} if binding else {},
-        "certificateValidityPeriod": validity_s,
-    }
     config.write_text(json.dumps({"pebble": settings}))
     log = directory / "pebble.log"
     environment = {
@@ -99,24 +99,45 @@ def pebble(
         "PEBBLE_VA_NOSLEEP": "1",
         "PEBBLE_WFE_NONCEREJECT": str(refused_nonces),
     }
-    resolver = dns or f"127.0.0.1:{dns_port}"
-    names = [
-        *("pebble-challtestsrv", "-defaultIPv6", "", "-defaultIPv4", "127.0.0.1"),
-        *("-dns01", f"127.0.0.1:{dns_port}", "-management", f"127.0.0.1:{dns_management}"),
-        *("-http01", "", "-https01", "", "-tlsalpn01", ""),
-    ]
-    issuer = ["pebble", "-strict", "-config", str(config), "-dnsserver", resolver]
+    resolver = dns or f"127.0.0.1:{ports.dns}"
+    issuer = ("pebble", "-strict", "-config", str(config), "-dnsserver", resolver)
     with log.open("ab") as file, contextlib.ExitStack() as running:
-        for argv in (names, issuer):
+        for argv in (_name_server(ports), issuer):
             process = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=environment
             )
-            running.callback(process.wait, _TIMEOUT_S)
-            running.callback(process.kill)
-        url = f"https://127.0.0.1:{acme}/dir"
-        found = Pebble(url, own.ca_file, http, management, dns_management, log)
+            running.callback(RunningProgram(process).kill)
+        url = f"https://127.0.0.1:{ports.acme}/dir"
+        found = Pebble(url, own.ca_file, ports.http, ports.management, ports.dns_management, log)
         wait_until_sync(lambda: _answers(found), what=f"pebble to answer; {log}")
         yield found
+
+
+def _settings(
+    ports: _Ports, certificate: tuple[Path, Path], validity_s: int, binding: bool
+) -> dict[str, Any]:
+    chain, key = certificate
+    return {
+        "listenAddress": f"127.0.0.1:{ports.acme}",
+        "managementListenAddress": f"127.0.0.1:{ports.management}",
+        "certificate": str(chain),
+        "privateKey": str(key),
+        "httpPort": ports.http,
+        "tlsPort": ports.tls,
+        "ocspResponderURL": "",
+        "externalAccountBindingRequired": binding,
+        "externalAccountMACKeys": {KID: HMAC_KEY} if binding else {},
+        "certificateValidityPeriod": validity_s,
+    }
+
+
+def _name_server(ports: _Ports) -> tuple[str, ...]:
+    """Return the command of the name server, which answers no challenge itself."""
+    return (
+        *("pebble-challtestsrv", "-defaultIPv6", "", "-defaultIPv4", "127.0.0.1"),
+        *("-dns01", f"127.0.0.1:{ports.dns}", "-management", f"127.0.0.1:{ports.dns_management}"),
+        *("-http01", "", "-https01", "", "-tlsalpn01", ""),
+    )
 
 
 def _answers(found: Pebble) -> bool:
