@@ -22,7 +22,11 @@ ASK_TIMEOUT_S = 4.0
 
 PROBE_S = 15.0
 DEAD_AFTER_PROBES = 3
-"""A port that did not accept so many times in a row is dead, though the server answers."""
+"""A port that did and does not accept so many times in a row is dead, though the server answers.
+
+One that never did since the server was started is no reason to start it anew, which would drop
+everybody for a port that would not listen then either: as where its certificate cannot be read.
+"""
 
 SILENT_S = 8.0
 """A server whose process runs and whose API has not answered for so long hangs."""
@@ -48,6 +52,7 @@ class Listings:
         self._running: dict[str, int] | None = None
         self._probed_at: dict[str, float] = {}
         self._failed_probes: dict[str, int] = {}
+        self._accepted: dict[str, frozenset[str]] = {}
         self._silent_since: dict[str, float] = {}
 
     def ask_soon(self) -> None:
@@ -73,8 +78,8 @@ class Listings:
         for server in servers.keys() | before.keys():
             if servers.get(server) == before.get(server):
                 continue
-            for known in (self._failed_probes, self._silent_since, self._probed_at, self.ports,
-                          self.versions, self.errors):  # fmt: skip
+            for known in (self._failed_probes, self._accepted, self._silent_since,
+                          self._probed_at, self.ports, self.versions, self.errors):  # fmt: skip
                 known.pop(server, None)
             if server in before:
                 self.latest[server] = Listing(time.monotonic())
@@ -183,7 +188,12 @@ class Listings:
             self.errors[name] = str(error)
             return
         self.ports[name] = ports
-        dead = sorted(port for port, accepts in ports.items() if not accepts)
+        accepting = frozenset(port for port, accepts in ports.items() if accepts)
+        accepted = self._accepted[name] = self._accepted.get(name, frozenset()) | accepting
+        dead = sorted(accepted - accepting)
+        never = sorted(ports.keys() - accepted)
         self._failed_probes[name] = self._failed_probes.get(name, 0) + 1 if dead else 0
         if dead:
             log.error("server.port_dead", server=name, ports=dead)
+        if never:
+            log.error("server.port_closed", server=name, ports=never)

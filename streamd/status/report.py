@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Literal
 
 from streamd.config_state import ConfigState, ConfigStateName
@@ -95,13 +96,14 @@ class Status:
 
 def status_of(snapshot: Snapshot) -> Status:
     """Tell what is. Nothing in it is secret."""
+    servers = _server_statuses(snapshot)
     return Status(
         version=snapshot.version,
         node=snapshot.node,
         now=snapshot.now,
-        converged=snapshot.converged,
+        converged=snapshot.converged and all(each.state == "running" for each in servers.values()),
         config=_config_status(snapshot.config),
-        servers=_server_statuses(snapshot),
+        servers=servers,
         streams=stream_statuses(snapshot),
         targets=target_statuses(snapshot),
         recordings=recording_statuses(snapshot),
@@ -230,6 +232,8 @@ def _server_status(snapshot: Snapshot, name: str, engine: str) -> ServerStatus:
     error = history.last_error or (facts.error if facts else None)
     if state == "degraded" and closed:
         error = f"no answer on its port for {', '.join(sorted(closed))}"
+        if "https" in closed:
+            error += _certificate_trouble(snapshot, name)
     runs = process is not None and process.state == "running"
     since = snapshot.since(f"server:{name}", state)
     if process is not None and state in {"running", "starting"} and process.started_at:
@@ -247,6 +251,15 @@ def _server_status(snapshot: Snapshot, name: str, engine: str) -> ServerStatus:
         retry_at=snapshot.wall(history.retry_at) if waits else None,
         last_error=redact_text(error) if error else None,
     )
+
+
+def _certificate_trouble(snapshot: Snapshot, server: str) -> str:
+    """Return what is wrong with what a server serves HTTPS with, to be added to its error."""
+    paths = snapshot.desired.servers[server].certificate if snapshot.desired else None
+    facts = snapshot.certificates.get(Path(paths[0]).parent.name) if paths else None
+    if facts is None or facts.last_error is None:
+        return ""
+    return f" (certificate {facts.name}: {facts.last_error})"
 
 
 def _server_state(snapshot: Snapshot, name: str, history: JobHistory) -> ServerState:

@@ -10,7 +10,7 @@ from streamd.config_state import ConfigState
 from streamd.desired import Desired, KeySpec, ServerSpec, StreamRule, TargetSpec
 from streamd.ffmpeg.track import Track
 from streamd.observed import JobHistory, Observed, ObservedProcess, Publisher
-from streamd.status.snapshot import Snapshot
+from streamd.status.snapshot import ServerFacts, Snapshot
 
 NOW = datetime(2026, 7, 1, 12, 0, 0, tzinfo=UTC)
 MONOTONIC = 5000.0
@@ -86,6 +86,11 @@ def running(name: str, pid: int) -> ObservedProcess:
 def history(failures: int, retry_at: float, error: str, **more: Any) -> JobHistory:
     """Return what a job that failed leaves behind."""
     return JobHistory(failures=failures, retry_at=retry_at, last_error=error, **more)
+
+
+SERVING = running("server.main", 1)
+SERVES = {"main": ServerFacts("6.0.157", {"rtmp": True, "http": True})}
+"""A server that runs as it should, as its process and as what is known of it beyond that."""
 
 
 def snapshot(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from streamd import listings as module
 from streamd.desired import EngineName
@@ -257,11 +258,13 @@ async def test_ports_are_probed_from_time_to_time(
 async def test_a_port_that_stays_dead_is_a_hang(
     core: Core, listings: Listings, clock: ShiftedTime
 ) -> None:
+    await listings.ask()
+    clock.shift(module.PROBE_S)
     core.main.dead = frozenset({"rtmp"})
     for count in range(1, module.DEAD_AFTER_PROBES + 1):
         assert not listings.hangs("main")
         await listings.ask()
-        assert core.main.probes == count
+        assert core.main.probes == 1 + count
         clock.shift(module.PROBE_S)
     assert listings.hangs("main")
     core.main.dead = frozenset()
@@ -269,9 +272,23 @@ async def test_a_port_that_stays_dead_is_a_hang(
     assert not listings.hangs("main")
 
 
+async def test_a_port_that_never_listened_is_told_and_no_reason_to_drop_everybody(
+    core: Core, listings: Listings, clock: ShiftedTime
+) -> None:
+    core.main.dead = frozenset({"http"})
+    with capture_logs() as logs:
+        for _ in range(module.DEAD_AFTER_PROBES + 1):
+            await listings.ask()
+            clock.shift(module.PROBE_S)
+    assert not listings.hangs("main")
+    assert {(each["event"], *each["ports"]) for each in logs} == {("server.port_closed", "http")}
+
+
 async def test_a_server_that_was_started_anew_has_no_dead_ports(
     core: Core, listings: Listings, clock: ShiftedTime
 ) -> None:
+    await listings.ask()
+    clock.shift(module.PROBE_S)
     core.main.dead = frozenset({"rtmp"})
     for _ in range(module.DEAD_AFTER_PROBES):
         await listings.ask()

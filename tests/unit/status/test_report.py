@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamd.auth.refusal import Refusal
+from streamd.certificates.facts import CertificateFacts
 from streamd.config_state import ConfigState
 from streamd.desired import KeySpec
 from streamd.engines.base import LiveStream
@@ -23,6 +24,9 @@ from tests.support.snapshots import (
     MONOTONIC,
     NOW,
     PARTNER,
+    SERVER,
+    SERVES,
+    SERVING,
     SHOW,
     YOUTUBE,
     history,
@@ -384,7 +388,21 @@ class TestMemory:
 
 class TestReasons:
     def test_a_converged_machine_has_none(self) -> None:
-        assert reasons(status_of(snapshot())) == ()
+        assert reasons(status_of(snapshot(SERVING, servers=SERVES))) == ()
+
+    def test_one_whose_server_does_not_serve_all_that_it_should_is_not_converged(self) -> None:
+        closed = {"main": ServerFacts("6.0.157", {"rtmp": True, "https": False})}
+        site = CertificateFacts("site", "failing", (), last_error="privkey.pem cannot be read")
+        served = replace(SERVER, certificate=("/state/certificates/site/fullchain.pem", "/b"))
+        of = snapshot(
+            SERVING,
+            servers=closed,
+            certificates={"site": site},
+            desired=replace(DESIRED, servers={"main": served}),
+        )
+        assert not status_of(of).converged
+        assert "server main: degraded: no answer on its port for https" in reasons(status_of(of))[0]
+        assert "certificate site: privkey.pem cannot be read" in reasons(status_of(of))[0]
 
     def test_they_name_what_is_wrong(self) -> None:
         problem = Problem("c.yaml", 3, 7, "servers.main", "no such field")

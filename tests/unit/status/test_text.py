@@ -8,7 +8,17 @@ from streamd.ffmpeg.track import Playing
 from streamd.status.report import report
 from streamd.status.snapshot import Snapshot
 from streamd.status.text import status_text
-from tests.support.snapshots import DESIRED, MONOTONIC, NOW, history, reported, running, snapshot
+from tests.support.snapshots import (
+    DESIRED,
+    MONOTONIC,
+    NOW,
+    SERVES,
+    SERVING,
+    history,
+    reported,
+    running,
+    snapshot,
+)
 from tests.unit.status.media import STUDIO, by_streamd, listed, own_snapshot, playout, said
 
 
@@ -20,7 +30,7 @@ def table(of: Snapshot, section: str) -> list[list[str]]:
 
 
 def test_the_first_line_says_how_it_is() -> None:
-    assert status_text(report(snapshot())).splitlines()[0] == (
+    assert status_text(report(snapshot(SERVING, servers=SERVES))).splitlines()[0] == (
         "streamd 1.2.3 on edge-1: converged; configuration applied"
     )
     differing = snapshot(converged=False, config=ConfigState("pending", "c.yaml"))
