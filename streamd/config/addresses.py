@@ -4,11 +4,13 @@ import ipaddress
 import re
 from dataclasses import dataclass, field
 
+from streamd.config.user_info import misleading
+
 SCHEMES = ("rtmp", "rtmps", "srt")
 _DEFAULT_PORTS = {"rtmp": 1935, "rtmps": 443}
 
 _ADDRESS = re.compile(
-    r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?:(?P<user>[^@/?#]*)@)?(?P<host>\[[^\]/]+\]|[^:/?#\[\]]*)"
+    r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?:(?P<user>[^/?#]*)@)?(?P<host>\[[^\]/]+\]|[^:/?#\[\]@]*)"
     r"(?::(?P<port>[^/?#]*))?(?P<path>/[^?]*)?(?:\?(?P<query>.*))?"
 )
 _BLANK = re.compile(r"[\x00-\x20\x7f]")
@@ -55,6 +57,9 @@ def parse_address(url: str) -> Address:
     """
     if has_blank(url):
         raise AddressError("holds a space or a control character; remove it")
+    fault = misleading(url)
+    if fault is not None:
+        raise AddressError(fault)
     match = _ADDRESS.fullmatch(url)
     if match is None or match["scheme"] not in SCHEMES:
         raise AddressError(

@@ -7,6 +7,7 @@ from streamd.config.addresses import has_blank
 from streamd.config.data_path import DataPath
 from streamd.config.models import Callback, Config
 from streamd.config.source import Source
+from streamd.config.user_info import misleading
 from streamd.errors import Problem
 
 SHORTEST_TIMEOUT_S, LONGEST_TIMEOUT_S = 0.1, 20.0
@@ -61,6 +62,9 @@ def _fault(url: str) -> str | None:
     """Say what is wrong with an address, None for nothing. It may hold a secret."""
     if has_blank(url):
         return "holds a space or a control character; remove it"
+    fault = misleading(url)
+    if fault is not None:
+        return fault
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port

@@ -12,6 +12,7 @@ from streamd.config.models import Config, Stream, StreamSource
 from streamd.config.own_servers import OwnServers
 from streamd.config.source import Source
 from streamd.config.suggestions import Suggestions
+from streamd.config.user_info import misleading
 from streamd.errors import Problem
 
 PULL_SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "srt", "http", "https")
@@ -114,6 +115,9 @@ def pull_fault(url: str) -> str | None:
     """Say why an address cannot be pulled from and what to do, without repeating it."""
     if has_blank(url):
         return "holds a space or a control character; remove it, or write it as %20"
+    fault = misleading(url)
+    if fault is not None:
+        return fault
     parts = _split(url)
     if parts is None or parts.scheme not in PULL_SCHEMES:
         return f"is not an address to pull from; begin it with {'://, '.join(PULL_SCHEMES)}://"

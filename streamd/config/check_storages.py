@@ -11,6 +11,7 @@ from streamd.config.models import Config
 from streamd.config.recording_models import Storage
 from streamd.config.source import Source
 from streamd.config.suggestions import Suggestions
+from streamd.config.user_info import misleading
 from streamd.errors import Problem
 
 _GIVEN = frozenset({"root", "bucket", "container"})
@@ -31,7 +32,10 @@ def check_storages(config: Config, source: Source) -> Iterator[Problem]:
                 hint = suggestions.nearest(option, known) or f"; there are {', '.join(known)}"
                 message = f"is no option of {storage.url.partition(':')[0]}{hint}"
             yield source.error(where, message, at_name=True)
-        if not wrong:
+        fault = misleading(storage.plain_options().get("endpoint", ""))
+        if fault is not None:
+            yield source.error(("storages", name, "options", "endpoint"), fault)
+        elif not wrong:
             lacking = _lacking(storage)
             if lacking is not None:
                 yield source.error(("storages", name), lacking, at_name=True)

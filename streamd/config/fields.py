@@ -21,6 +21,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from streamd.config.user_info import misleading
 from streamd.names import is_pattern
 
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|s|m|h|d)", re.ASCII)
@@ -195,7 +196,7 @@ def _http_address(value: str) -> str:
     match = re.fullmatch(r"https?://[A-Za-z0-9._:\[\]-]+(?:/[!-\"$->@-~]*)?", value)
     if match is None:
         raise ValueError("is not a web address; write for example https://HOST/PATH")
-    return value
+    return _leading(value)
 
 
 def _authority_address(value: str) -> str:
@@ -204,6 +205,13 @@ def _authority_address(value: str) -> str:
             "is no authority; write letsencrypt, letsencrypt-staging, zerossl, or the address of "
             "an ACME directory, as https://HOST/directory"
         )
+    return _leading(value)
+
+
+def _leading(value: str) -> str:
+    fault = misleading(value)
+    if fault is not None:
+        raise ValueError(fault)
     return value
 
 
@@ -249,7 +257,7 @@ def _storage(value: str) -> str:
     scheme, separator, place = value.partition("://")
     if not separator or scheme not in STORAGE_SCHEMES or not place:
         raise ValueError(f"is not a storage; begin it with {'://, '.join(STORAGE_SCHEMES)}://")
-    if "@" in place.partition("/")[0]:
+    if "@" in place.partition("/")[0] or misleading(value) is not None:
         raise ValueError("has a name or password in it; write them under `options`")
     if scheme == "fs" and not place.startswith("/"):
         raise ValueError("is not an absolute path; write fs:///DIRECTORY")

@@ -89,6 +89,7 @@ def _subject(spot: Spot, source: Source) -> str:
         not written
         or len(written) > _LONGEST_ECHO
         or not types
+        or ("://" in written and "@" in written)
         or shape.is_private(spot.annotation)
         or shape.model_of(spot.annotation) is not None
         or any(get_origin(found) in (dict, tuple) for found in types)

@@ -14,6 +14,7 @@ from streamd.config import shape
 from streamd.config.fields import write_duration, write_percentage
 from streamd.config.model import Model, written_fields
 from streamd.config.models import NAMED_SECTIONS, Config
+from streamd.config.user_info import WRITE_ENCODED
 from streamd.platforms import PLATFORMS
 
 PAGE = Path("docs/configuration.md")
@@ -45,6 +46,12 @@ A value can hold any of these, also inside a longer text:
 What is not set, unreadable or empty is an error. A changed secret file counts as a change of the
 configuration. What these give is never shown: not in logs, status, plans or errors. Names (what
 stands before a `:`) are taken as they are written.
+
+In name and password of an address, as in `rtsp://NAME:${file:PATH}@HOST/x`, what they give has to
+be percent-encoded already:
+{write_encoded}.
+FFmpeg's RTMP decodes nothing: there they stand as they are, and can hold no /, ?, #, [ or ]. An
+address that would lead to another host is refused.
 
 ## Several files
 
@@ -176,7 +183,8 @@ callbacks:
 def reference() -> str:
     """Return the reference as Markdown."""
     sections = ", ".join(f"`{name}`" for name in NAMED_SECTIONS)
-    parts = [_INTRODUCTION.replace("{sections}", sections)]
+    introduction = _INTRODUCTION.replace("{sections}", sections)
+    parts = [introduction.replace("{write_encoded}", WRITE_ENCODED)]
     parts.append("## The whole file\n\n" + _example("") + _table(Config))
     for name in Config.model_fields:
         annotation = shape.hints(Config)[name]

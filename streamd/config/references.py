@@ -6,6 +6,7 @@ from pathlib import Path
 
 from streamd.config.reading import UnreadableError, read_file
 from streamd.config.suggestions import Suggestions
+from streamd.config.user_info import UserInfo, find_user_info
 
 MAX_SECRET_BYTES = 64 * 1024
 
@@ -15,7 +16,7 @@ _KINDS = ("env", "file", "cred")
 
 
 class UnresolvedError(Exception):
-    """A reference has no value. Becomes a Problem; never holds a value."""
+    """A reference has no value that can stand there. Becomes a Problem; never holds a value."""
 
 
 class References:
@@ -44,9 +45,12 @@ class References:
         Raises:
             UnresolvedError: saying what to do.
         """
-        return _REFERENCE.sub(lambda found: self._replacement(found, directory), text)
+        user_info = find_user_info(_REFERENCE.sub(_filler, text)) if "://" in text else None
+        return _REFERENCE.sub(lambda found: self._replacement(found, directory, user_info), text)
 
-    def _replacement(self, found: re.Match[str], directory: Path) -> str:
+    def _replacement(
+        self, found: re.Match[str], directory: Path, user_info: UserInfo | None
+    ) -> str:
         if found[0] == "$${":
             return "${"
         if not found[2]:
@@ -59,6 +63,9 @@ class References:
                 self.values.setdefault(known, found[0])
         if isinstance(known, UnresolvedError):
             raise known
+        fault = user_info.fault(found.start(), known) if user_info is not None else None
+        if fault is not None:
+            raise UnresolvedError(f"`{found[0]}` {fault}")
         return known
 
     def _look_up(self, reference: str, directory: Path) -> str | UnresolvedError:
@@ -109,6 +116,10 @@ class References:
         except UnicodeDecodeError as error:
             raise UnresolvedError(f"{path} is not UTF-8 text; write it anew as text") from error
         return text.removesuffix("\n").removesuffix("\r") if text.endswith("\n") else text
+
+
+def _filler(found: re.Match[str]) -> str:
+    return "_" * len(found[0])
 
 
 def _unknown_kind(kind: str) -> str:

@@ -3,10 +3,11 @@
 import re
 from collections.abc import Sequence
 
+from streamd.config.user_info import WRITE_ENCODED
 from streamd.redact import redact_urls
 
 _LONGEST = 300
-_HOST = r"[a-z]+://(?:[^@/\s]*@)?(?P<host>[^/?\s]+)"
+_HOST = r"[a-z]+://(?:[^/\s]*@)?(?P<host>[^/?\s]+)"
 
 # The first rule that fits any line decides, so what tells more stands first.
 _CAUSES = tuple(
@@ -28,8 +29,7 @@ _CAUSES = tuple(
         ),
         (
             r"401 Unauthorized",
-            "it refuses name and password; check them, and write :, @, / and ? in them as %3A, "
-            "%40, %2F and %3F",
+            f"it refuses name and password; check them, and {WRITE_ENCODED}",
         ),
         (r"403 Forbidden", "it refuses this address (403); check it, and what may read from there"),
         (r"404 Not Found", "it has no stream at this address (404); check the path"),

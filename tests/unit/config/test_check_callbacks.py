@@ -51,6 +51,7 @@ def test_the_least_is_an_address_and_an_event(tmp_path: Path) -> None:
         ("url: 'http://[::1/', events: [on_stop]", "callbacks.a.url: is not an address;"),
         ("url: 'http://h/#x', events: [on_stop]", "callbacks.a.url: has a `#`"),
         ("url: 'http://h/ x', events: [on_stop]", "callbacks.a.url: holds a space"),
+        ("url: 'http://u:p/w@h/', events: [on_stop]", "callbacks.a.url: has an @ behind its host"),
         ("url: 'http://h', events: [on_publsh]", "did you mean on_publish?"),
         ("url: 'http://h', events: [on_stop], timeout: 30s", "write 100ms to 20s"),
         ("url: 'http://h', events: [on_stop], timeout: 10ms", "write 100ms to 20s"),

@@ -90,7 +90,8 @@ def test_everything_that_can_be_written_is_taken(tmp_path: Path) -> None:
             "r.directory: has a character that cannot stand in an address",
         ),
         ("streams: [a], url: cdn.example.com", "r.url: 'cdn.example.com' is not a web address"),
-        ("streams: [a], url: 'https://u:p@h/'", "r.url: 'https://u:p@h/' is not a web address"),
+        ("streams: [a], url: 'https://u:p@h/'", "r.url: is not a web address; write for example"),
+        ("streams: [a], url: 'https://u:p/secret@h/'", "r.url: has an @ behind its host"),
     ],
 )
 def test_what_is_wrong_is_told(tmp_path: Path, fields: str, problem: str) -> None:
@@ -206,6 +207,7 @@ def test_served_recordings_and_streams_have_addresses_of_their_own(tmp_path: Pat
         ("{url: 'ftp://h/x'}", "is not a storage; begin it with s3://, cos://"),
         ("{url: 's3://'}", "is not a storage"),
         ("{url: 's3://id:secret@bucket/x'}", "has a name or password in it; write them under"),
+        ("{url: 'webdav://id:x/secret@h/x'}", "has a name or password in it; write them under"),
         ("{url: 's3://bucket/../x'}", "cannot be a bucket and a prefix"),
         ("{url: 'fs://srv/x'}", "is not an absolute path; write fs:///DIRECTORY"),
         ("{url: 's3://b', options: {Key: x}}", "is not an option; use a-z, 0-9 and _"),

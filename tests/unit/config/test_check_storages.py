@@ -48,6 +48,10 @@ def test_each_service_is_taken_with_what_it_asks_for(tmp_path: Path, storage: st
             "{url: 's3://b', options: {bucket: b}}",
             "cloud.options.bucket: stands in `url` already; remove it here",
         ),
+        (
+            "{url: 'webdav://h', options: {endpoint: 'https://u:p/w@h'}}",
+            "cloud.options.endpoint: has an @ behind its host, as where a /, ? or # stands in name",
+        ),
         ("{url: 'azblob://c'}", "storages.cloud: lacks endpoint; add it to `options`"),
         ("{url: 'cos://b'}", "storages.cloud: lacks endpoint; add it to `options`"),
     ],

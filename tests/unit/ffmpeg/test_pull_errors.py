@@ -58,6 +58,11 @@ def test_what_tells_most_counts() -> None:
     assert (pull_trouble(log) or "").startswith("it refuses name and password")
 
 
+def test_no_part_of_a_password_is_taken_for_the_host() -> None:
+    line = "[error] Connection to rtmp://user:p@ss@10.0.0.9:1935 failed: Connection refused"
+    assert (pull_trouble([line]) or "").startswith("10.0.0.9:1935 refuses the connection")
+
+
 def test_a_log_that_says_nothing_tells_nothing() -> None:
     assert pull_trouble(()) is None
     assert pull_trouble(("", "  ")) is None
