@@ -15,6 +15,7 @@ import structlog
 from streamd.changes.change import Change, Preview, live_consumers
 from streamd.changes.compare import changes, with_notes
 from streamd.changes.recordings import archives_touched
+from streamd.changes.streams import both_jobs, differs
 from streamd.config.defaults import Machine
 from streamd.config.here import last_good, read
 from streamd.config.load import Loaded, secrets_of_config
@@ -126,7 +127,8 @@ class Configuration:
 
     async def _apply(self, loaded: Loaded, *, asked: bool, force: bool) -> tuple[Change, ...]:
         accepted = await self._test(loaded)
-        found = self._changes(accepted.desired)
+        old = self.applied.desired if self.applied else await self.desired_before()
+        found = self._changes(old, accepted.desired)
         if self.applied is not None:
             if loaded.config.daemon.apply == "manual" and not asked:
                 self._set_state("pending")
@@ -134,7 +136,7 @@ class Configuration:
                 return ()
             if not force:
                 self._guard(found, loaded)
-        untouched = self._untouched(found, accepted.desired)
+        untouched = self._untouched(found, old, accepted.desired)
         await self._take(accepted)
         self._set_state("applied", loaded.hash, errors=loaded.warnings, untouched=untouched)
         await self._keep(loaded)
@@ -202,13 +204,13 @@ class Configuration:
             self._inspected = (known_as, await inspect(path))
         return self._inspected[1]
 
-    def _changes(self, desired: Desired) -> tuple[Change, ...]:
+    def _changes(self, old: Desired | None, desired: Desired) -> tuple[Change, ...]:
         viewers = {
             server: sum(stream.viewers for stream in listing.streams)
             for server, listing in self._reconciler.listings.latest.items()
         }
         return changes(
-            self.applied.desired if self.applied else None,
+            old,
             desired,
             self._reconciler.observed,
             viewers,
@@ -232,7 +234,8 @@ class Configuration:
             ConfigError: it would be refused for what is wrong in it.
         """
         loaded = await asyncio.to_thread(read, path, self._path, machine=self._machine())
-        found = self._changes((await self._test(loaded)).desired)
+        desired = (await self._test(loaded)).desired
+        found = self._changes(self.applied.desired if self.applied else None, desired)
         try:
             self._guard(found, loaded)
         except PlanRefusedError as error:
@@ -288,12 +291,15 @@ class Configuration:
             before.untouched if untouched is None else untouched,
         )
 
-    def _untouched(self, found: tuple[Change, ...], desired: Desired) -> int:
+    def _untouched(self, found: tuple[Change, ...], old: Desired | None, desired: Desired) -> int:
         """Count the running processes that a set of changes leaves alone."""
+        observed = self._reconciler.observed
+        jobs = both_jobs(old, desired, observed, datetime.now(UTC)) if old is not None else ({}, {})
         running = {
             name
-            for name, process in self._reconciler.observed.processes.items()
+            for name, process in observed.processes.items()
             if process.state == "running"
+            and (server_of(name) is not None or not differs(name, jobs))
         }
         for change in found:
             running -= change.touches.processes

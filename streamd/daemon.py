@@ -20,7 +20,7 @@ from streamd.auth.hooks_api import HookServer
 from streamd.auth.sessions import Sessions
 from streamd.callbacks.service import Callbacks
 from streamd.certificates.keeper import Certificates
-from streamd.changes.change import Change
+from streamd.changes.change import Change, pairs
 from streamd.config.watch import ConfigWatcher
 from streamd.configuration import Accepted, Configuration
 from streamd.control_api import ControlServer, changes_json
@@ -257,6 +257,10 @@ class Daemon:
             servers = [server_process_name(name) for name in accepted.desired.servers]
             await self._supervisord.redact(servers, self._servers.redact)
         self._auth = AuthIndex(accepted.desired, self._secrets.publish_secret)
+        before = self._reconciler.desired
+        if before is not None:
+            changed = pairs(before.rules, accepted.desired.rules)
+            self._admission.forget([pattern for pattern, _, _ in changed])
         self._callbacks.desire(accepted.desired)
         await self._prepare_recordings(accepted.desired)
 

@@ -52,6 +52,16 @@ def ingest_name(stream: str) -> str:
     return f"{INGEST_APP}/{name if app == DEFAULT_APP else stream}"
 
 
+def behind_ingest(published: str) -> tuple[str, ...]:
+    """Return which streams could have a name as their `ingest_name`; () for no such name."""
+    app, name = split(published)
+    if app.partition("/")[0] != INGEST_APP:
+        return ()
+    rest = published.removeprefix(f"{INGEST_APP}/")
+    found = [f"{DEFAULT_APP}/{name}"] if app == INGEST_APP else []
+    return (*found, rest) if "/" in rest else tuple(found)
+
+
 def has_wildcard(pattern: str) -> bool:
     """Tell whether a pattern can match more than one stream."""
     return "*" in pattern

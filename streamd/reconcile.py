@@ -30,7 +30,7 @@ from streamd.listings import CONNECTING_S, IDLE_S, ON_CALL_S, SUSPICIOUS_S, List
 from streamd.machine import find_ffprobe
 from streamd.observed import Observed, ObservedProcess, Publisher
 from streamd.operations import Operations, Turns
-from streamd.plan import Kill, Plan, Start, Step, Stop, plan
+from streamd.plan import Kick, Kill, Plan, Start, Step, Stop, plan
 from streamd.process_names import (
     archive_process_name,
     playout_process_name,
@@ -58,6 +58,8 @@ AGAIN_S = 0.01
 """The pass after one that did something, which is how streamd knows that it is done."""
 
 RETRY_PASS_S = 1.0
+
+STOPPING = "streamd is being stopped"
 
 TICK_S = 1.0
 CONNECTING_TICK_S = 0.2
@@ -280,6 +282,10 @@ class Reconciler:
         )
         # What failed least is started first, so that many that fail cannot starve the others.
         steps = sorted(whole.steps, key=self._failures)
+        if self._stopping:
+            steps = [
+                replace(step, reason=STOPPING) if isinstance(step, Kick) else step for step in steps
+            ]
         todo = Plan(self._turns.take(steps, now), whole.wake_at)
         if todo:
             await self._apply(todo)

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Set
+from collections.abc import Awaitable, Callable, Collection, Mapping, Set
 from datetime import UTC, datetime
 
 import structlog
@@ -72,6 +72,11 @@ class Admission:
         if isinstance(decision, Allowed):
             decision = await self._make_room(decision, hook)
         return decision, consent
+
+    def forget(self, patterns: Collection[str]) -> None:
+        """Forget who was turned away from streams that are other ones now."""
+        for pattern in patterns:
+            self.refusals.pop(pattern, None)
 
     def turned_away(self, server: str, hook: HookRequest, refused: Refused) -> float:
         """Log and count a refusal, and return for how long its answer is to be held back, seconds.

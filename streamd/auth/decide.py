@@ -277,6 +277,12 @@ def _first_valid(
 
 
 def _no_rule(published: str, index: AuthIndex, shown: str) -> Refused:
+    for stream in names.behind_ingest(published):
+        rule = index.rule_for(stream)
+        if rule is not None and rule.pattern == stream and not rule.internal:
+            app, name = names.split(stream)
+            reason = f"stream {stream} has no fallback; publish to app {app}, stream {name} instead"
+            return Refused("unknown_stream", reason, published, stream)
     for stream, rule, _ in index.readings(published):
         if rule.pattern == stream:
             return Refused(

@@ -208,6 +208,8 @@ async def test_a_bad_key_is_refused_and_counted_without_showing_it(
     assert [entry["event"] for entry in logs] == ["publisher.refused"] * 3
     shown = [entry["stream"] for entry in logs]
     assert shown == ["live/a", "lot/cam7***", "oth***/x?g***"]
+    endpoint.admission.forget(["live/a", "live/b"])
+    assert set(endpoint.admission.refusals) == {"lot/cam7"}
     assert "secret" not in repr(logs)
 
 

@@ -194,6 +194,16 @@ async def test_an_edit_that_changes_no_running_job_touches_nothing(daemon: Daemo
     assert daemon.core.runner.starts("target.out") == 1
 
 
+async def test_a_start_says_what_was_changed_since_the_file_was_applied_last(
+    daemon: Daemon,
+) -> None:
+    await daemon.save(FILE)
+    assert await daemon.another().reload() == ()
+    daemon.path.write_text(FILE.replace("TARGETKEY", "OTHERKEY"))
+    (change,) = await daemon.another().reload()
+    assert (change.kind, change.name, change.action) == ("target", "out", "update")
+
+
 async def test_a_preview_touches_nothing(daemon: Daemon, tmp_path: Path) -> None:
     await daemon.save(FILE)
     other = tmp_path / "other.yaml"

@@ -120,6 +120,12 @@ def test_a_stream_with_a_fallback_is_published_under_an_app_of_its_own(
     stream: str, ingest: str
 ) -> None:
     assert names.ingest_name(stream) == ingest
+    assert stream in names.behind_ingest(ingest)
+
+
+@pytest.mark.parametrize("name", ["live/x", "inn/x", "live/in/x"])
+def test_a_name_of_another_app_is_no_ingest(name: str) -> None:
+    assert names.behind_ingest(name) == ()
 
 
 PUBLISHED = st.lists(st.sampled_from(["live", "in", "a", "b"]), min_size=2, max_size=4).map(

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from streamd import apply, demand, flow, listings, operations, reconcile, stalls, wanted
 from streamd.desired import SourceSpec, StreamRule
@@ -477,6 +478,18 @@ async def test_an_archive_whose_rule_is_gone_stays_for_its_work_unless_all_is_to
     core.reconciler.desire_nothing()
     await wait_until(lambda: not core.runner.knows(archive), 30)
     assert set(core.reconciler.leaving.jobs) == {archive}  # for the next streamd
+
+
+async def test_who_is_disconnected_because_streamd_stops_is_told_so(core: Core) -> None:
+    await core.desire(desired())
+    await core.until_runs("server.main")
+    core.publish()
+    await core.until_runs("target.out")
+    with capture_logs() as logs:
+        core.reconciler.desire_nothing()
+        await wait_until(lambda: not core.runner.knows("server.main"), 30)
+    reasons = {each["reason"] for each in logs if each["event"] == "publisher.kicked"}
+    assert reasons == {reconcile.STOPPING}
 
 
 # Sources on demand

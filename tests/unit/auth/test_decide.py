@@ -142,6 +142,17 @@ def test_a_refusal_says_why_and_shows_what_is_no_secret(
     assert (decision.kind, decision.shown, decision.pattern) == refused
 
 
+def test_who_still_publishes_behind_a_fallback_that_is_gone_is_told_where_to() -> None:
+    shall = desired(rule("live/show", "studio"), rule("lot/cam", "studio"), anybody("rooms/*"))
+    refused = decided(request("in/show", "hidden"), shall, NOW)
+    assert isinstance(refused, Refused)
+    assert (refused.shown, refused.pattern) == ("in/show", "live/show")
+    assert refused.reason.endswith("publish to app live, stream show instead")
+    other = decided(request("in/lot/cam", "hidden"), shall, NOW)
+    assert reason(other).endswith("publish to app lot, stream cam instead")
+    assert "add it under" in reason(decided(request("in/rooms/a"), shall, NOW))
+
+
 def test_half_a_surrogate_pair_as_a_secret_is_merely_wrong() -> None:
     rules = desired(rule("live/a", "studio"))
     assert "no key" in reason(decided(request("live/a", "\ud800"), rules, NOW))
