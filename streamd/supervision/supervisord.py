@@ -145,23 +145,29 @@ class Supervisord:
             )
         if self._launched is not None:
             return
-        self._log_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
         output = str(self._log_dir / LOG_NAME)
-        self._launched = os.posix_spawn(
-            sys.executable,
-            [
-                *(sys.executable, "-P", "-m", "streamd.supervision.start"),
-                *(str(self._runtime_dir), str(self._log_dir)),
-            ],
-            minimal_environment(os.environ),
-            file_actions=[
-                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-                (os.POSIX_SPAWN_OPEN, 1, output, flags, 0o600),
-                (os.POSIX_SPAWN_DUP2, 1, 2),
-            ],
-            setsid=True,
-        )
+        try:
+            self._log_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._launched = os.posix_spawn(
+                sys.executable,
+                [
+                    *(sys.executable, "-P", "-m", "streamd.supervision.start"),
+                    *(str(self._runtime_dir), str(self._log_dir)),
+                ],
+                minimal_environment(os.environ),
+                file_actions=[
+                    (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                    (os.POSIX_SPAWN_OPEN, 1, output, flags, 0o600),
+                    (os.POSIX_SPAWN_DUP2, 1, 2),
+                ],
+                setsid=True,
+            )
+        except OSError as error:
+            raise SupervisorError(
+                f"supervisord cannot be started: {error.strerror}; this user must be able to run "
+                f"{sys.executable} and to write {output}"
+            ) from error
         log.info("supervisord.started", pid=self._launched)
 
     def _discard_second(self) -> None:

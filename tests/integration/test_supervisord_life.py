@@ -157,6 +157,16 @@ async def test_a_directory_that_cannot_be_used_is_an_error_with_the_log_to_see(
     assert "File exists" in (directory / "log" / "supervisord.log").read_text()
 
 
+async def test_a_log_that_cannot_be_written_is_an_error_that_names_it(directory: Path) -> None:
+    (directory / "log").write_text("in the way")
+    client = Supervisord(directory / "run", directory / "log")
+    try:
+        with pytest.raises(SupervisorError, match=r"cannot be started: .*log/supervisord\.log$"):
+            await client.ensure_running(external=False)
+    finally:
+        await client.close()
+
+
 async def test_a_supervisord_of_another_protocol_is_left_alone(
     supervisord: RunningSupervisord, monkeypatch: pytest.MonkeyPatch
 ) -> None:
