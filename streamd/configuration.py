@@ -4,6 +4,7 @@ Whatever is wrong with a file, what is applied stays applied.
 """
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -76,6 +77,7 @@ class Configuration:
         self._applying = asyncio.Lock()
         self._inspected: tuple[tuple[object, ...], FFmpegBinary] | None = None
         self._taken: PortTakenError | None = None
+        self._before: Desired | None = None
         self.applied: Accepted | None = None
         self.state = ConfigState("rejected", str(path))
         self.watched: tuple[frozenset[Path], frozenset[Path]] = (frozenset({path}), frozenset())
@@ -164,7 +166,7 @@ class Configuration:
         # Without a wait in between, so that no pass sees one half of it.
         unused = self._servers.adopt(accepted.desired.servers, self._running_servers())
         self._reconciler.use_ffmpeg(accepted.ffmpeg)
-        self.applied = accepted
+        self.applied, self._before = accepted, None
         self._reconciler.desire(accepted.desired)
         for engine in unused:
             await engine.close()
@@ -244,11 +246,11 @@ class Configuration:
 
     async def desired_before(self) -> Desired | None:
         """Return what an earlier streamd applied last; None where that is not known."""
-        try:
-            config = await asyncio.to_thread(last_good, self._last_good)
-            return desire(config, await asyncio.to_thread(self._machine))
-        except StreamdError:
-            return None
+        if self._before is None:
+            with contextlib.suppress(StreamdError):
+                config = await asyncio.to_thread(last_good, self._last_good)
+                self._before = desire(config, await asyncio.to_thread(self._machine))
+        return self._before
 
     async def fall_back(self) -> None:
         """Go on air with the last good configuration, because the file is bad.
