@@ -8,9 +8,15 @@ from random import Random
 from streamd.playout.outbox import Outbox
 from streamd.playout.program import Program
 from streamd.playout.run import Run
+from streamd.playout.sieve import Sieve
 from streamd.playout.spec import PlayoutSpec, kind_of
 from streamd.playout.tags import Tag
 from streamd.stderr_log import Say
+
+_LIVE = ("ingest", "pull")
+
+_MENDED_S = 10.0
+"""An input that sent nothing malformed for as long counts as mended."""
 
 _TOGETHER_S = 0.05
 """What is due within as short a time is sent together: it halves the cost of a playout."""
@@ -47,6 +53,7 @@ class Air:
         has_media: set when something was put into the queue.
         put_at: when that was, monotonic seconds.
         publish_error: why nothing can be published; None when it can.
+        throw_outs: when the server ended a publish, lately and without having been away.
     """
 
     def __init__(self, spec: PlayoutSpec, say: Say, random: Random) -> None:
@@ -62,6 +69,7 @@ class Air:
         self.has_media = asyncio.Event()
         self.put_at = 0.0
         self.publish_error: str | None = None
+        self.throw_outs: tuple[float, ...] = ()
         self.ports = tuple(Port(self, at, kind) for at, kind in enumerate(kinds))
 
     @property
@@ -122,6 +130,7 @@ class Port:
         kind: of the input.
         wanted: set while it has to run.
         state: for the report.
+        sieve: of what it has sent since it began.
         air: where it leads to.
     """
 
@@ -131,6 +140,9 @@ class Port:
         self.kind = kind
         self.wanted = asyncio.Event()
         self.state = State()
+        self.sieve = Sieve()
+        self._damage: str | None = None
+        self._damaged_at = 0.0
 
     @property
     def is_on_air(self) -> bool:
@@ -152,9 +164,35 @@ class Port:
     def begin(self) -> None:
         """Note that what comes next has nothing to do with what came before."""
         self.air.program.begin(self.at)
+        self.sieve = Sieve()
 
     def offer(self, tag: Tag) -> None:
-        """Bring a tag."""
+        """Bring a tag. What is malformed goes no further."""
+        faults = self.sieve.faults
+        passes = self.sieve.passes(tag)
+        if self.sieve.faults > faults:
+            self._note_damage()
+        elif self._damage is not None:
+            self._note_mended()
+        if passes:
+            self._offer(tag)
+
+    def _note_damage(self) -> None:
+        self._damaged_at = time.monotonic()
+        if self.kind in _LIVE and self._damage is None:
+            self._damage = f"input {self.at} ({self.kind}) sends {self.sieve.fault}: it is left out"
+            self.fail(self._damage)
+        elif self.sieve.faults == 1 and self.kind not in _LIVE:
+            self.air.say("warning", f"{self.state.item}: left out {self.sieve.fault}")
+
+    def _note_mended(self) -> None:
+        if time.monotonic() - self._damaged_at < _MENDED_S:
+            return
+        if self.state.error == self._damage:
+            self.mend(f"input {self.at} ({self.kind}): sends nothing malformed any more")
+        self._damage = None
+
+    def _offer(self, tag: Tag) -> None:
         program, before = self.air.program, self.air.program.choice.on_air
         self.air.put(program.offer(self.at, tag, time.monotonic()))
         if program.choice.on_air != before or tag.is_sequence_end:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from streamd.errors import MediaError
@@ -26,6 +26,15 @@ _PREPARE_S = 5.0
 _BEGIN_TIMEOUT_S = 20.0
 _LEAST_APART_S = 0.5
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 1.0, 30.0
+
+_MOST_FAULTS = 5
+"""A file of which as much is malformed is left for the next one."""
+
+_MOST_THROW_OUTS = 2
+"""So often the server may end the publish while one file is on air.
+
+What it finds wrong may be deep in the media: with WebRTC, SRS decodes the sound.
+"""
 
 
 @dataclass(slots=True)
@@ -73,6 +82,8 @@ class Files:
         self._has_played = False
         self._fault = ""
         self._told: dict[str, str] = {}
+        self._left: set[str] = set()
+        self._thrown_out: set[str] = set()
         self._opened_at = 0.0
         self._opened: list[_Opened] = []
 
@@ -110,14 +121,41 @@ class Files:
             self._told[opened.path] = opened.how.reason
             port.air.say("info", f"{opened.path}: {opened.how.mode}: {opened.how.reason}")
         tag: Tag | None = opened.first
+        begun = time.monotonic()
         while tag is not None:
             await port.pace(tag, ahead_s=self._ahead_s)
+            if why := self._damage(opened.path, begun):
+                await self._leave(opened, why)
+                break
             port.offer(tag)
             if opening is None and opened.is_nearly_over(tag):
                 opening = tasks.create_task(self._open_next(), name="next file")
             tag = await self._tag_after(opened)
+        else:
+            self._left.discard(opened.path)
+            port.state.skipped.pop(opened.path, None)
         self._has_played = True
         return opening or tasks.create_task(self._open_next(), name="next file")
+
+    def _damage(self, path: str, begun: float) -> str | None:
+        """Return why a file that is on air is not played on; None where it is."""
+        if self._port.sieve.faults >= _MOST_FAULTS:
+            return f"{path} is damaged: it has {self._port.sieve.fault}, and more like it"
+        throw_outs = self._port.air.throw_outs
+        if throw_outs and sum(at > begun for at in throw_outs) >= _MOST_THROW_OUTS:
+            self._thrown_out.add(path)
+            return f"{path} is damaged: the media server ended the stream for it more than once"
+        return None
+
+    async def _leave(self, opened: _Opened, why: str) -> None:
+        """End a file in its middle. It is named until it has been played to its end."""
+        skipped, path = self._port.state.skipped, opened.path
+        if skipped.get(path) != why:
+            self._port.air.say("error", f"skipped the rest: {why}")
+        skipped[path] = why
+        self._left.add(path)
+        await opened.child.end()
+        self._opened.remove(opened)
 
     async def _tag_after(self, opened: _Opened) -> Tag | None:
         """Return the next tag of a file; None after the last, when its FFmpeg has ended as well."""
@@ -148,7 +186,8 @@ class Files:
             else:
                 self._bad_in_a_row = 0
                 self._retry.reset()
-                self._port.state.skipped.pop(path, None)
+                if path not in self._left:
+                    self._port.state.skipped.pop(path, None)
                 if self._port.state.error == self._fault:
                     self._port.state.error = None
                 return opened
@@ -189,6 +228,9 @@ class Files:
         if self._like is None and facts.audio is None:
             self._like = lent_sound(facts, await self._sounding(path))
         how = handling(facts, self._like)
+        if path in self._thrown_out and how.copies_audio:
+            reason = "the media server ended the stream for it before"
+            how = replace(how, mode="transcode", reason=reason, copies_audio=False)
         argv = file_argv(spec.ffmpeg, facts, how, self._like, picture)
         self._like = self._like or as_sent(facts, None, picture)
         return facts, how, argv

@@ -33,6 +33,7 @@ _CHANNELS = {**{number: number for number in range(1, 7)}, 7: 8, 11: 7, 12: 8, 1
 _ESCAPE, _EXPLICIT_RATE = 31, 15
 _SBR, _PS = 5, 29
 
+_D = TypeVar("_D")
 _T = TypeVar("_T")
 
 
@@ -105,7 +106,7 @@ def audio_format(header: Tag) -> AudioFormat | None:
     return _or_none(_aac, header.body[_AAC_CONFIG_AT:])
 
 
-def _or_none(parse: Callable[[bytes], _T | None], data: bytes) -> _T | None:
+def _or_none(parse: Callable[[_D], _T | None], data: _D) -> _T | None:
     try:
         return parse(data)
     except BitsError:
@@ -145,7 +146,7 @@ def _avc_sps(unit: bytes) -> VideoFormat | None:
         width, height = _cropped(reader, width, height, across, down * (1 + interlaced))
     if not _is_sane(width, height):
         return None
-    fps = _avc_fps(reader) if reader.flag() else None
+    fps = _or_none(_avc_fps, reader) if reader.flag() else None  # some cameras cut it off
     return VideoFormat(width, height, profile, level, fps, interlaced, chroma, bit_depth)
 
 

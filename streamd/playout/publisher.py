@@ -19,6 +19,7 @@ _OPEN_TIMEOUT_S = 5.0
 _CLOSE_TIMEOUT_S = 0.5
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.2, 5.0
 _STEADY_S = 5.0
+_LATELY_S = 60.0
 _LOOK_S = 1.0
 _LOOK_AGAIN_S = 0.01
 
@@ -48,9 +49,12 @@ class Publisher:
             try:
                 publish = await open_publish(self._air.spec.publish_url, timeout_s=_OPEN_TIMEOUT_S)
             except RtmpError as error:
+                self._air.throw_outs = ()
                 await self._fail(f"cannot publish: {error}")
                 continue
             begun = time.monotonic()
+            if self._air.throw_outs and self._air.publish_error is not None:
+                self._air.outbox.forget()  # it may hold what the server ended the publish for
             if self._air.publish_error is not None:
                 self._air.say("info", "published again")
             self._air.outbox.connect(self._air.program.prelude())
@@ -60,14 +64,19 @@ class Publisher:
                 self._air.outbox.forget()
                 self._air.say("info", f"nothing to send for {self._idle_s:g} s: the stream is idle")
             except RtmpError as error:
-                if time.monotonic() - begun >= _STEADY_S:
-                    self._retry.reset()
+                self._note_throw_out(time.monotonic(), begun)
                 await self._fail(f"the publish ended: {error}")
             finally:
                 self._air.outbox.disconnect()
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(_CLOSE_TIMEOUT_S):
                         await publish.close()
+
+    def _note_throw_out(self, now: float, begun: float) -> None:
+        if now - begun >= _STEADY_S:
+            self._retry.reset()
+        lately = [at for at in self._air.throw_outs if now - at < _LATELY_S]
+        self._air.throw_outs = (*lately, now)
 
     async def _fail(self, error: str) -> None:
         self._air.outbox.disconnect()

@@ -7,17 +7,23 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from streamd.desired import EngineName
+from streamd.playout.flv import FlvReader
+from streamd.playout.rtmp import open_publish
 from streamd.playout.slate import Shown, SlateCache
 from streamd.playout.spec import FilesInput, IngestInput, PullInput, SlateInput
 from streamd.playout.tags import AUDIO, VIDEO
 from tests.support.engines import RunningServer, running_server
-from tests.support.media import decoded_frames, ffmpeg_path, publisher
+from tests.support.flv import written
+from tests.support.media import clip, decoded_frames, ffmpeg_path, publisher
 from tests.support.pids import children_of, is_alive
 from tests.support.playout import RunningPlayout, running_playout, slate
 from tests.support.receiver import receiver
@@ -67,6 +73,23 @@ def short_clip(
     return str(path)
 
 
+def written_clip() -> bytes:
+    """Return 5 s of the clip as FLV."""
+    argv = (*(ffmpeg_path(), "-v", "error", "-i", str(clip()), "-t", "5"), "-c", "copy")
+    return written((*argv, "-f", "flv", "-")).data
+
+
+def damaged(path: Path, *, first: int, step: int) -> str:
+    """Put random bytes into a copy of a clip."""
+    data = bytearray(path.read_bytes())
+    random = Random(1)
+    for place in range(first, len(data), step):
+        data[place] = random.randrange(256)
+    bad = path.with_stem(f"bad-{path.stem}")
+    bad.write_bytes(data)
+    return str(bad)
+
+
 def still(path: Path) -> Path:
     """Draw a picture."""
     drawn = (*("-f", "lavfi", "-i", "testsrc2=size=320x200"), "-frames:v", "1", str(path))
@@ -88,6 +111,11 @@ async def wait_fitted(playout: RunningPlayout) -> None:
         return any(json.loads(path.read_text())["video"] for path in cache.glob("*.json"))
 
     await wait_until(remembers, what=f"a fitted slate; log:\n{playout.process.log()}")
+
+
+async def wait_item(playout: RunningPlayout, item: str) -> None:
+    """Wait until a file is on air."""
+    await wait_until(lambda: playout.playing().item == item, 60, what=f"{item} on air")
 
 
 async def wait_advanced(playout: RunningPlayout, seconds: float) -> None:
@@ -328,6 +356,73 @@ async def test_a_playlist_is_played_without_gaps_and_bad_files_are_skipped(tmp_p
         assert f"{files[4]} does not exist" in skipped
         assert "empty.mp4 is empty" in playout.process.log()
         assert playout.playing().error is None
+
+
+@pytest.mark.srs
+async def test_what_is_malformed_in_a_file_never_reaches_the_server(
+    tmp_path: Path, srs_binary: Path
+) -> None:
+    film = Path(short_clip(tmp_path / "film.mkv", seconds=8, size="640x480"))
+    bad = damaged(film, first=50_000, step=37)
+    files = bad, short_clip(tmp_path / "good.mkv", seconds=2, size="640x480")
+    given = FilesInput(files, directories=(str(tmp_path),))
+    only_rtmp = {"webrtc": None, "webrtc_candidate": None, "srt": None}
+    async with running_server(tmp_path, "srs", srs_binary, **only_rtmp) as media:
+        with running_playout(tmp_path, media.url("live/made"), given) as playout:
+            await media.wait_live("live/made")
+            await wait_until(lambda: playout.playing().skipped, 60, what=playout.process.log())
+            (skipped,) = playout.playing().skipped
+            assert skipped.startswith(f"{bad} is damaged: it has a picture")
+            for item in (files[1], bad, files[1]):
+                await wait_item(playout, item)
+            assert playout.playing().skipped == (skipped,)
+            assert len(media.hooks_of("publish", "live/made")) == 1, playout.process.log()
+            await asyncio.to_thread(film.replace, bad)
+            await wait_until(lambda: not playout.playing().skipped, 60, what="a good file")
+            assert len(media.hooks_of("publish", "live/made")) == 1, playout.process.log()
+
+
+@pytest.mark.srs
+async def test_sound_that_the_server_cannot_decode_is_encoded_anew_the_next_time(
+    tmp_path: Path, srs_binary: Path
+) -> None:
+    film = Path(short_clip(tmp_path / "film.aac", seconds=10))
+    bad = damaged(film, first=10_000, step=61)
+    given = FilesInput((bad,), directories=(str(tmp_path),))
+    async with running_server(tmp_path, "srs", srs_binary) as media:
+        with running_playout(tmp_path, media.url("live/made"), given) as playout:
+            await wait_until(lambda: playout.playing().skipped, 60, what=playout.process.log())
+            (skipped,) = playout.playing().skipped
+            assert "the media server ended the stream for it more than once" in skipped
+            await wait_until(
+                lambda: "ended the stream for it" in (playout.playing().mode or ""), 60
+            )
+            publishes = len(media.hooks_of("publish", "live/made"))
+            await wait_until(lambda: not playout.playing().skipped, 60, what="the end of it")
+            assert len(media.hooks_of("publish", "live/made")) <= publishes + 1
+
+
+@pytest.mark.srs
+async def test_what_an_encoder_sends_malformed_never_reaches_the_server(
+    tmp_path: Path, srs_binary: Path
+) -> None:
+    tags = FlvReader().feed(written_clip())
+    async with running_server(tmp_path, "srs", srs_binary) as media:
+        with receiver(tmp_path) as ingest:
+            given = IngestInput(ingest.url("live/in"))
+            with running_playout(tmp_path, media.url("live/made"), given) as playout:
+                async with await open_publish(given.url, timeout_s=10) as publish:
+                    begun = time.monotonic()
+                    for number, tag in enumerate(tags):
+                        await asyncio.sleep(begun + tag.timestamp_ms / 1000 - time.monotonic())
+                        is_cut = tag.kind == VIDEO and number % 20 == 19
+                        body = tag.body[:-3] if is_cut else tag.body
+                        await publish.send(replace(tag, body=body))
+                    error = playout.playing().error or ""
+                    assert error.startswith("input 0 (ingest) sends a picture whose lengths do not")
+                    assert len(media.hooks_of("publish", "live/made")) == 1, playout.process.log()
+                    assert await media.live("live/made")
+                await wait_until(lambda: playout.playing().error is None, what="the error to go")
 
 
 async def test_a_playlist_has_sound_from_the_beginning_where_any_file_has(tmp_path: Path) -> None:
