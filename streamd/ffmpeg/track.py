@@ -23,6 +23,7 @@ class Playing:
         mode: `copy` or `transcode`, and why.
         skipped: files that cannot be played, and why.
         error: what is wrong with an input or with publishing; None for nothing.
+        publishes: False while the media server takes nothing from it.
     """
 
     input: int = -1
@@ -30,6 +31,7 @@ class Playing:
     mode: str | None = None
     skipped: tuple[str, ...] = ()
     error: str | None = None
+    publishes: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,7 @@ def _playing(datagram: bytes) -> Playing:
         mode=said.get("mode"),
         skipped=tuple(value for name, _, value in lines if name == "skipped" and value),
         error=said.get("error"),
+        publishes=said.get("publishes") != "no",
     )
 
 

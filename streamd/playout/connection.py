@@ -49,12 +49,21 @@ class RtmpError(StreamdError):
         refused: it answered, and said no; to ask for the same again helps only once something
             has changed there.
         absent: it has no such stream to play, now.
+        unanswered: the command that it hung up at without a word; None where it said something.
     """
 
-    def __init__(self, message: str, *, refused: bool = False, absent: bool = False) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        refused: bool = False,
+        absent: bool = False,
+        unanswered: str | None = None,
+    ) -> None:
         super().__init__(message)
         self.refused = refused
         self.absent = absent
+        self.unanswered = unanswered
 
 
 class Connection:
@@ -165,10 +174,13 @@ class Connection:
             elif is_ours and command.name == "_result" and status is None:
                 return command
         silence = f"{self.ended} in place of an answer to `{name}`"
-        raise self._refused(f"{silence}, which is how many a server refuses")
+        raise self._refused(f"{silence}, which is how many a server refuses", unanswered=name)
 
-    def _refused(self, reason: str, *, absent: bool = False) -> RtmpError:
-        return RtmpError(f"{self.address.place}: {reason}", refused=True, absent=absent)
+    def _refused(
+        self, reason: str, *, absent: bool = False, unanswered: str | None = None
+    ) -> RtmpError:
+        message = f"{self.address.place}: {reason}"
+        return RtmpError(message, refused=True, absent=absent, unanswered=unanswered)
 
     def said(self, command: Command) -> str:
         """Return what a command that refuses says, without secrets, for people."""

@@ -18,6 +18,20 @@ IDLE_PULL_S = 8.0
 _OPEN_TIMEOUT_S = 5.0
 _CLOSE_TIMEOUT_S = 0.5
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.2, 5.0
+
+_APART_S = 1.0
+"""How long after a publish the next one begins at the earliest.
+
+SRS 6 takes a stream apart behind its publish. A publish that comes meanwhile is turned away
+(StreamDisposing), and leaves the name busy until SRS is restarted.
+"""
+
+_BUSY_AFTER = 3
+_BUSY = (
+    "the media server hangs up on every publish to this name, as SRS does while it holds the name "
+    "for a publish that is over (StreamBusy in its log); if it goes on for a minute, restart that "
+    "server: nothing else frees the name"
+)
 _STEADY_S = 5.0
 _LATELY_S = 60.0
 _LOOK_S = 1.0
@@ -40,6 +54,7 @@ class Publisher:
         pulls = any(isinstance(each, PullInput) for each in air.spec.inputs)
         self._idle_s = IDLE_PULL_S if pulls else IDLE_S
         self._retry = Retry(_FIRST_WAIT_S, _LONGEST_WAIT_S, air.random)
+        self._hung_up = 0
 
     async def run(self) -> None:
         """Publish whenever there is media, for ever."""
@@ -50,9 +65,11 @@ class Publisher:
                 publish = await open_publish(self._air.spec.publish_url, timeout_s=_OPEN_TIMEOUT_S)
             except RtmpError as error:
                 self._air.throw_outs = ()
-                await self._fail(f"cannot publish: {error}")
+                self._fail(f"cannot publish: {self._reason(error)}")
+                await asyncio.sleep(self._retry.next_s())
                 continue
-            begun = time.monotonic()
+            begun, wait_s = time.monotonic(), _APART_S
+            self._hung_up = 0
             if self._air.throw_outs and self._air.publish_error is not None:
                 self._air.outbox.forget()  # it may hold what the server ended the publish for
             if self._air.publish_error is not None:
@@ -65,12 +82,18 @@ class Publisher:
                 self._air.say("info", f"nothing to send for {self._idle_s:g} s: the stream is idle")
             except RtmpError as error:
                 self._note_throw_out(time.monotonic(), begun)
-                await self._fail(f"the publish ended: {error}")
+                self._fail(f"the publish ended: {error}")
+                wait_s = max(wait_s, self._retry.next_s())
             finally:
                 self._air.outbox.disconnect()
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(_CLOSE_TIMEOUT_S):
                         await publish.close()
+            await asyncio.sleep(wait_s)
+
+    def _reason(self, error: RtmpError) -> str:
+        self._hung_up = self._hung_up + 1 if error.unanswered == "publish" else 0
+        return _BUSY if self._hung_up >= _BUSY_AFTER else str(error)
 
     def _note_throw_out(self, now: float, begun: float) -> None:
         if now - begun >= _STEADY_S:
@@ -78,12 +101,11 @@ class Publisher:
         lately = [at for at in self._air.throw_outs if now - at < _LATELY_S]
         self._air.throw_outs = (*lately, now)
 
-    async def _fail(self, error: str) -> None:
+    def _fail(self, error: str) -> None:
         self._air.outbox.disconnect()
         if self._air.publish_error != error:
             self._air.say("error", error)
         self._air.publishing(error)
-        await asyncio.sleep(self._retry.next_s())
 
     async def _send(self, publish: Publish) -> None:
         """Send until there is nothing to send any more.

@@ -18,7 +18,15 @@ _LONGEST_BYTES = 1900
 _LONGEST_TEXT = 300
 
 
-def datagram(*, out_ms: int, sent_bytes: int, at: int, state: State, error: str | None) -> bytes:
+def datagram(
+    *,
+    out_ms: int,
+    sent_bytes: int,
+    at: int,
+    state: State,
+    error: str | None,
+    publishes: bool = True,
+) -> bytes:
     """Return a report, which fits into one datagram whatever it holds.
 
     Args:
@@ -27,9 +35,11 @@ def datagram(*, out_ms: int, sent_bytes: int, at: int, state: State, error: str 
         at: the input on air, -1 for none.
         state: of that input.
         error: what is wrong; None for nothing.
+        publishes: False while the media server takes nothing.
     """
     lines = [f"out_time_us={out_ms * 1000}", f"total_size={sent_bytes}", f"input={at}"]
     lines += [f"{name}={_line(text)}" for name, text in _texts(state, error).items() if text]
+    lines += [] if publishes else ["publishes=no"]
     end = "progress=continue"
     left = _LONGEST_BYTES - len("\n".join([*lines, end, ""]).encode())
     for why in state.skipped.values():
@@ -65,7 +75,7 @@ async def report(air: Air, publisher: Publisher) -> None:
         silent_s = _EVERY_S
         while True:
             at, state, error = _now(air)
-            news = (at, state.item, state.mode, len(state.skipped), error)
+            news = (at, state.item, state.mode, len(state.skipped), error, air.publish_error)
             if news != told or silent_s >= _EVERY_S:
                 told, silent_s = news, 0.0
                 _tell(
@@ -77,6 +87,7 @@ async def report(air: Air, publisher: Publisher) -> None:
                         at=at,
                         state=state,
                         error=error,
+                        publishes=air.publish_error is None,
                     ),
                 )
             await asyncio.sleep(_LOOK_S)

@@ -55,7 +55,8 @@ class StreamStatus:
     """One stream: a name in the file, or a live stream of a pattern.
 
     Attributes:
-        state: `live` is published; `fallback` its slate is; `idle` nothing is; `refused` a
+        state: `live` is published; `fallback` its slate is; `idle` nothing is, or the server takes
+            nothing from streamd's own process; `refused` a
             publisher was turned away lately; `finished` its files are over; `scheduled` it is
             not its time.
         since: when it came into this state, as far as that was seen.
@@ -86,7 +87,7 @@ def stream_statuses(snapshot: Snapshot) -> dict[str, StreamStatus]:
     rules = snapshot.desired.rules if snapshot.desired else {}
     found: dict[str, StreamStatus] = {}
     for stream, who in snapshot.observed.publishers.items():
-        if not _is_ingest(rules.get(stream)):
+        if not _is_ingest(rules.get(stream)) and _is_taken(snapshot, stream):
             found[stream] = _live(snapshot, stream, who, seen.get((who.server, who.published_as)))
     for pattern, rule in rules.items():
         if pattern not in found and not _is_ingest(rule):
@@ -98,6 +99,15 @@ def stream_statuses(snapshot: Snapshot) -> dict[str, StreamStatus]:
 
 def _is_ingest(rule: StreamRule | None) -> bool:
     return rule is not None and rule.ingest_of is not None
+
+
+def _is_taken(snapshot: Snapshot, stream: str) -> bool:
+    """Tell whether the server takes what is published, as far as streamd does that itself.
+
+    Who was let in counts as a publisher, whatever the server did then.
+    """
+    playing = _playing(snapshot, stream)
+    return playing is None or playing.publishes
 
 
 def _live(snapshot: Snapshot, stream: str, who: Publisher, seen: LiveStream | None) -> StreamStatus:
@@ -174,8 +184,7 @@ def _source(snapshot: Snapshot, stream: str) -> SourceStatus | None:
     name = playout_process_name(stream)
     process = snapshot.observed.processes.get(name)
     history = snapshot.observed.histories.get(name, JobHistory())
-    track = snapshot.tracks.get(process.pid) if process and process.pid else None
-    playing = track.playing if track is not None and track.playing is not None else Playing()
+    playing = _playing(snapshot, stream) or Playing()
     on_air = spec.inputs[playing.input] if 0 <= playing.input < len(spec.inputs) else None
     error = playing.error or history.last_error
     waits = history.retry_at > snapshot.monotonic and not (process and process.pid)
@@ -191,6 +200,13 @@ def _source(snapshot: Snapshot, stream: str) -> SourceStatus | None:
         retry_at=snapshot.wall(history.retry_at) if waits else None,
         last_error=redact_text(error, *_addresses(spec)) if error else None,
     )
+
+
+def _playing(snapshot: Snapshot, stream: str) -> Playing | None:
+    """Return what the playout of a stream said last; None where it has not, or there is none."""
+    process = snapshot.observed.processes.get(playout_process_name(stream))
+    track = snapshot.tracks.get(process.pid) if process and process.pid else None
+    return track.playing if track is not None else None
 
 
 def _shown(on_air: PlayoutInput | None) -> str | None:

@@ -16,8 +16,9 @@ from random import Random
 import pytest
 
 from streamd.desired import EngineName
+from streamd.engines.base import HookRequest
 from streamd.playout.flv import FlvReader
-from streamd.playout.rtmp import open_publish
+from streamd.playout.rtmp import RtmpError, open_publish
 from streamd.playout.slate import Shown, SlateCache
 from streamd.playout.spec import FilesInput, IngestInput, PullInput, SlateInput
 from streamd.playout.tags import AUDIO, VIDEO
@@ -214,6 +215,57 @@ async def test_without_a_slate_the_stream_ends_and_begins_with_the_encoder(
                 await media.wait_gone("live/made")
                 assert playout.playing().input == -1
             assert playout.process.alive()
+
+
+@pytest.mark.srs
+async def test_a_publish_that_was_ended_is_over_in_the_server_before_the_next(
+    tmp_path: Path, srs_binary: Path
+) -> None:
+    asked: list[float] = []
+
+    def decide(hook: HookRequest) -> bool:
+        asked.append(time.monotonic())
+        return True
+
+    async with running_server(tmp_path, "srs", srs_binary) as media:
+        media.decide = decide
+        made = media.url("live/made")
+        with running_playout(tmp_path, made, slate()) as playout:
+            for _ in range(3):
+                live = await media.wait_live("live/made")
+                flv = f"http://127.0.0.1:{media.spec.http}/live/made.flv"
+                with viewer(tmp_path, flv) as seen:
+                    await seen.wait_seen(500)
+                    ended = time.monotonic()
+                    await media.engine.kick("live/made", live.client_id)
+                    await wait_until(lambda: asked[-1] > ended, what="the next")  # noqa: B023
+                assert asked[-1] - ended >= 1.0
+            await media.wait_live("live/made")
+            await wait_until(lambda: playout.playing().publishes, what="a report of it")
+        assert "StreamBusy" not in media.log()
+
+
+@pytest.mark.srs
+async def test_a_name_that_the_server_holds_for_ever_is_told(
+    tmp_path: Path, srs_binary: Path
+) -> None:
+    async with running_server(tmp_path, "srs", srs_binary) as media:
+        made = media.url("live/made")
+        with publisher(made):
+            live = await media.wait_live("live/made")
+            with viewer(tmp_path, f"http://127.0.0.1:{media.spec.http}/live/made.flv") as seen:
+                await seen.wait_seen(500)
+                await media.engine.kick("live/made", live.client_id)
+                with pytest.raises(RtmpError) as refusal:
+                    await open_publish(made, timeout_s=5)
+        assert refusal.value.unanswered == "publish"
+        with running_playout(tmp_path, made, slate()) as playout:
+            await wait_until(
+                lambda: "hangs up on every publish" in (playout.playing().error or ""),
+                what=playout.process.log(),
+            )
+            assert not playout.playing().publishes
+            assert (playout.playing().error or "").endswith("nothing else frees the name")
 
 
 @engines

@@ -129,6 +129,11 @@ def test_a_playout_with_nothing_on_air_says_so() -> None:
     assert parse_report(b"out_time_us=0\ninput=-1\nitem=\n").playing == Playing()
 
 
+def test_a_playout_that_nobody_takes_anything_from_says_so() -> None:
+    said = parse_report(b"out_time_us=0\ninput=0\nerror=busy\npublishes=no\n")
+    assert said.playing == Playing(0, error="busy", publishes=False)
+
+
 def test_what_a_playout_said_last_counts() -> None:
     track = advance(Track(), parse_report(b"out_time_us=1\ninput=0\n"), 1.0)
     track = advance(track, parse_report(b"out_time_us=2\ninput=1\n"), 2.0)

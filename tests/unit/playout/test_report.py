@@ -22,6 +22,13 @@ def test_a_report_is_read_as_it_was_meant() -> None:
     )
 
 
+def test_that_the_server_takes_nothing_is_read_as_well() -> None:
+    sent = datagram(
+        out_ms=0, sent_bytes=0, at=0, state=State(), error="it hangs up", publishes=False
+    )
+    assert parse_report(sent).playing == Playing(0, error="it hangs up", publishes=False)
+
+
 def test_with_nothing_on_air_it_says_so() -> None:
     report = parse_report(datagram(out_ms=0, sent_bytes=0, at=-1, state=State(), error=None))
     assert report.playing == Playing()

@@ -288,6 +288,19 @@ class TestPull:
         assert status.state == "fallback"
         assert status.last_error == "rtsp://***@10.0.0.9/h264 does not answer (***)"
 
+    @pytest.mark.parametrize("place", [0, 2])
+    def test_what_the_server_does_not_take_is_not_live_though_it_was_let_in(
+        self, place: int
+    ) -> None:
+        error = "the media server hangs up on every publish to this name"
+        snapshot = own_snapshot(
+            self.PLAYOUT,
+            publishers=(by_streamd("live/door"),),
+            tracks={9: said(Playing(place, error=error, publishes=False))},
+        )
+        status = told("live/door", snapshot)
+        assert (status.state, status.last_error) == ("idle", error)
+
     def test_what_a_playout_says_goes_before_what_ended_the_one_before(self) -> None:
         snapshot = own_snapshot(
             self.PLAYOUT,
