@@ -16,9 +16,10 @@ from streamd.playout.child import Child, ChildError
 from streamd.playout.flv import FlvError
 from streamd.playout.retry import Retry
 from streamd.playout.rtmp import RtmpError, open_play
+from streamd.playout.settling import Settling
 from streamd.playout.silence import Silence
 from streamd.playout.spec import IngestInput, PullInput
-from streamd.playout.tags import VIDEO
+from streamd.playout.tags import VIDEO, Tag
 from streamd.redact import Redactor
 
 _PLAY_TIMEOUT_S = 5.0
@@ -83,6 +84,8 @@ class _Puller:
         self.lasted_s = 0.0
         self._given = given
         self._port = port
+        self._settling = Settling()
+        self._silence = Silence() if given.audio == "silent" else None
 
     async def run(self, attempt: PullAttempt) -> None:
         spec = self._port.air.spec
@@ -109,7 +112,6 @@ class _Puller:
         is_http = self._given.url.startswith("http")
         patience_s = _SILENT_HTTP_TIMEOUT_S if is_http else _SILENT_TIMEOUT_S
         loop = asyncio.get_running_loop()
-        silence = Silence() if self._given.audio == "silent" else None
         begun: float | None = None
         self._port.begin()
         try:
@@ -119,10 +121,8 @@ class _Puller:
                         begun = time.monotonic()
                         self._port.mend(f"{self.name}: delivers")
                     limit.reschedule(loop.time() + patience_s)
-                    if silence is not None and tag.kind == VIDEO and not tag.is_header:
-                        for silent in silence.until(tag.timestamp_ms):
-                            self._port.offer(silent)
-                    self._port.offer(tag)
+                    for counted in self._settling.take(tag, time.monotonic()):
+                        self._offer(counted)
                     if not self._port.wanted.is_set():
                         return
                 status = await child.wait()
@@ -132,3 +132,9 @@ class _Puller:
             self.ended = f"sent nothing for {silent_s:g} s"
         finally:
             self.lasted_s = time.monotonic() - begun if begun is not None else 0.0
+
+    def _offer(self, tag: Tag) -> None:
+        if self._silence is not None and tag.kind == VIDEO and not tag.is_header:
+            for silent in self._silence.until(tag.timestamp_ms):
+                self._port.offer(silent)
+        self._port.offer(tag)

@@ -590,6 +590,38 @@ async def test_a_pull_that_freezes_is_begun_anew_and_its_backup_stands_in(tmp_pa
             assert len(media.publishes) == 1
 
 
+@pytest.mark.srs
+@pytest.mark.parametrize("protocol", ["http", "rtmp"])
+async def test_what_a_frozen_pull_had_left_does_not_count_as_its_return(
+    tmp_path: Path, srs_binary: Path, protocol: str
+) -> None:
+    async with running_server(tmp_path, "srs", srs_binary) as camera:
+        assert camera.process is not None
+        flv = f"http://127.0.0.1:{camera.spec.http}/live/cam.flv"
+        url = flv if protocol == "http" else f"rtmp://127.0.0.1:{camera.spec.rtmp}/live/cam"
+        with (
+            receiver(tmp_path) as media,
+            publisher(camera.url("live/cam")),
+            running_playout(tmp_path, media.url("live/made"), PullInput(url)) as playout,
+        ):
+            await wait_until(lambda: media.receives("live/made"), what=playout.process.log())
+            await wait_advanced(playout, 1)
+            camera.process.send_signal(signal.SIGSTOP)
+            try:
+                frozen = time.monotonic()
+                await playout.wait_input(-1)
+                came_to = playout.track().out_time_us
+                while time.monotonic() < frozen + 16:
+                    await asyncio.sleep(0.1)
+                    assert playout.playing().input == -1, playout.process.log()
+                assert playout.track().out_time_us == came_to
+                assert len(media.publishes) == 1
+            finally:
+                camera.process.send_signal(signal.SIGCONT)
+            await playout.wait_input(0)
+            await wait_until(lambda: media.receives("live/made"), what=playout.process.log())
+
+
 async def test_an_ffmpeg_that_hangs_is_begun_anew_before_the_stream_ends(tmp_path: Path) -> None:
     with (
         receiver(tmp_path) as media,
