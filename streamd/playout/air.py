@@ -114,7 +114,7 @@ class Air:
                 if choice.wanted(port.at, now):
                     port.wanted.set()
                 else:
-                    port.wanted.clear()
+                    port.rest()
             try:
                 async with asyncio.timeout(choice.next_look(now) - now):
                     await self.changed.wait()
@@ -160,6 +160,15 @@ class Port:
         if self.state.error is not None:
             self.state.error = None
             self.air.say("info", message)
+
+    def rest(self) -> None:
+        """Let a pull end that does not have to run: an earlier input is good, so nothing is wrong.
+
+        A slate is fitted meanwhile, and what keeps it from that is told beforehand.
+        """
+        self.wanted.clear()
+        if self.kind == "pull":
+            self.state.error = None
 
     def begin(self) -> None:
         """Note that what comes next has nothing to do with what came before."""

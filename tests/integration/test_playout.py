@@ -27,6 +27,7 @@ from tests.support.flv import written
 from tests.support.media import clip, decoded_frames, ffmpeg_path, publisher
 from tests.support.pids import children_of, is_alive
 from tests.support.playout import RunningPlayout, running_playout, slate
+from tests.support.ports import free_port
 from tests.support.receiver import receiver
 from tests.support.samples import sample
 from tests.support.viewer import Viewer, hls_viewer, viewer
@@ -588,6 +589,26 @@ async def test_a_pull_that_freezes_is_begun_anew_and_its_backup_stands_in(tmp_pa
                 assert seen.alive()
                 assert seen.log() == ""
             assert len(media.publishes) == 1
+
+
+async def test_what_is_wrong_with_a_backup_is_told_while_it_is_tried(tmp_path: Path) -> None:
+    with (
+        receiver(tmp_path, "live") as media,
+        receiver(tmp_path, "cam") as camera,
+        publisher(camera.url("cam/one")),
+    ):
+        await wait_until(lambda: camera.receives("cam/one"), what="the camera")
+        nothing = f"rtmp://127.0.0.1:{free_port()}/cam/one"
+        pulls = PullInput(camera.url("cam/one")), PullInput(nothing)
+        with running_playout(tmp_path, media.url("live/made"), *pulls) as playout:
+            await playout.wait_input(0)
+            camera.freeze()
+            await wait_until(
+                lambda: "input 1 (pull): " in playout.process.log(), what=playout.process.log()
+            )
+            camera.thaw()
+            await playout.wait_input(0)
+            await wait_until(lambda: playout.playing().error is None, what="the error to go")
 
 
 @pytest.mark.srs
