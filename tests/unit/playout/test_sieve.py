@@ -6,8 +6,15 @@ from hypothesis import strategies as st
 
 from streamd.playout.sieve import Sieve
 from streamd.playout.tags import AUDIO, DATA, VIDEO, Tag
-from tests.unit.playout.test_formats import HEVC_10_BITS
-from tests.unit.playout.test_headers import ENCODER, ENCODER_PPS, ENCODER_SPS, SLATE, header, unit
+from tests.unit.playout.values import (
+    ENCODER,
+    ENCODER_PPS,
+    ENCODER_SPS,
+    HEVC_10_BITS,
+    SLATE,
+    header,
+    unit,
+)
 
 KEY, INTER = b"\x17\1\0\0\0", b"\x27\1\0\0\0"
 IDR, SLICE = b"\x65\x88\x84\0", b"\x41\x9a\x21\x6c"
