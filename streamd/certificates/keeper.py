@@ -7,7 +7,7 @@ blocks, and because its libraries would take half as much memory again as stream
 import asyncio
 import random
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from streamd.certificates.ordering import Ordered, carry_out
 from streamd.certificates.record import Record
 from streamd.certificates.spec import CertificateSpec, OrderSpec, certificate_paths
 from streamd.certificates.store import Store, stamp_of
+from streamd.certificates.trouble import told
 
 log = structlog.get_logger()
 
@@ -54,6 +55,8 @@ class Certificates:
         self._allowed: dict[str, float] = {}
         self._listeners = ChallengeListeners(self._store.challenges)
         self._stamps: dict[str, tuple[object, ...]] = {}
+        # What a disk refused may be granted later, and no stamp tells.
+        self._again: set[str] = set()
         self._https_port: int | None = None
         self._wake = asyncio.Event()
         # What is read of a certificate is what is known of it, unless it is being ordered.
@@ -95,6 +98,7 @@ class Certificates:
         ):
             for name in known.keys() - specs.keys():
                 del known[name]
+        self._again &= specs.keys()
         self.wake()
 
     def wake(self) -> None:
@@ -115,30 +119,36 @@ class Certificates:
         """Make sure that each certificate has files, and that own files are served as they are."""
         await self.prepare(self._specs)
 
-    def _look(self, specs: Iterable[CertificateSpec]) -> None:
+    def _look(self, specs: Sequence[CertificateSpec]) -> None:
         try:
-            for opened in self._store.prepare():
-                log.warning("certificates.closed_to_others", path=str(opened))
+            self._look_now(specs)
         except OSError as error:
-            path = error.filename or self._store.directory
-            reason = f"{path} cannot be used: {error.strerror}; fix its permissions, or make room"
             for spec in specs:
-                self._note(spec.name, reason)
-            return
+                self._note(spec.name, told(error, self._store.directory))
+                self._again.add(spec.name)
+        for path in self._store.made_usable:
+            log.warning("certificates.made_usable", path=str(path))
+        for path, damage in self._store.set_aside:
+            log.error("certificates.set_aside", path=str(path), error=damage)
+        self._store.made_usable.clear()
+        self._store.set_aside.clear()
+
+    def _look_now(self, specs: Sequence[CertificateSpec]) -> None:
+        for closed in self._store.prepare():
+            log.warning("certificates.closed_to_others", path=str(closed))
         changed = [
             spec
             for spec in specs
-            if spec.name not in self._orders and self._stamps.get(spec.name) != self._stamp(spec)
+            if spec.name not in self._orders
+            and (spec.name in self._again or self._stamps.get(spec.name) != self._stamp(spec))
         ]
         if changed:
             self._look_at(changed)
         self._others = self._store.records_of_others({spec.name for spec in specs})
-        for path, damage in self._store.set_aside:
-            log.error("certificates.set_aside", path=str(path), error=damage)
-        self._store.set_aside.clear()
 
     def _look_at(self, specs: Sequence[CertificateSpec]) -> None:
         """Bring the files of certificates up to date, and read what is known of them then."""
+        self._again.update(spec.name for spec in specs)
         try:
             seen = serve_all(self._store.directory, self._outbox, specs)
         except LookError as error:
@@ -148,16 +158,18 @@ class Certificates:
         for path, damage in seen.set_aside:
             log.error("certificates.set_aside", path=path, error=damage)
         for spec in specs:
+            name, wrong = spec.name, seen.errors.get(spec.name)
             try:
-                record = self._store.record(spec.name)
+                record = self._store.record(name)
             except OSError as error:
-                self._note(spec.name, f"{error.filename} cannot be read: {error.strerror}")
+                self._note(name, wrong or told(error, self._store.directory))
                 continue
-            wrong = seen.errors.get(spec.name)
             if wrong is None or record.installed is not None:
-                self._records[spec.name] = record
-            self._note(spec.name, wrong)
-            self._stamps[spec.name] = self._stamp(spec)
+                self._records[name] = record
+            self._note(name, wrong)
+            self._stamps[name] = self._stamp(spec)
+            if name not in seen.unusable:
+                self._again.discard(name)
 
     def _stamp(self, spec: CertificateSpec) -> tuple[object, ...]:
         """Return what another look would be for: the files of a certificate, as they are now."""
@@ -272,8 +284,7 @@ class Certificates:
                 await self._take(spec, ordered)
             self._unwritten.pop(name, None)
         except OSError as error:
-            path = error.filename or self._store.directory
-            said = f"{path} cannot be used: {error.strerror}; make room, or fix its permissions"
+            said = told(error, self._store.directory)
             if self._unwritten.get(name) != said:
                 log.error("certificate.failed", certificate=name, error=said)
             self._unwritten[name] = said

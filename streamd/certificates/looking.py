@@ -8,7 +8,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from streamd.certificates.spec import CertificateSpec, as_data, from_data
@@ -30,11 +30,13 @@ class Seen:
         errors: why a certificate cannot be served as it should be, by name.
         doubts: what is wrong with own files that can be served, by name.
         set_aside: files that were damaged and renamed, with the reason.
+        unusable: names of certificates whose files could not be read or made.
     """
 
     errors: Mapping[str, str]
     doubts: Mapping[str, Sequence[str]]
     set_aside: Sequence[tuple[str, str]] = ()
+    unusable: Sequence[str] = ()
 
 
 def serve_all(directory: Path, outbox: Path, specs: Sequence[CertificateSpec]) -> Seen:
@@ -63,7 +65,8 @@ def _look(task: dict[str, object], specs: Sequence[CertificateSpec]) -> Seen:
             argv, input=given, capture_output=True, text=True, check=False, timeout=TIMEOUT_S
         )
         data = json.loads(done.stdout)
-        return Seen(data["errors"], data["doubts"], [tuple(each) for each in data["set_aside"]])
+        data["set_aside"] = [tuple(each) for each in data["set_aside"]]
+        return Seen(**data)
     except subprocess.TimeoutExpired as error:
         raise LookError(f"no answer within {TIMEOUT_S:.0f} s; the disk may hang") from error
     except OSError as error:
@@ -86,18 +89,22 @@ def main() -> int:
     store = Store(Path(task["directory"])) if task["directory"] is not None else None
     errors: dict[str, str] = {}
     doubts: dict[str, list[str]] = {}
+    unusable: list[str] = []
     for spec in specs:
         if store is not None:
-            _, wrong = serve(store, spec, Path(task["outbox"]))
+            record, wrong = serve(store, spec, Path(task["outbox"]))
             if wrong is not None:
                 errors[spec.name] = wrong
+            if record is None:
+                unusable.append(spec.name)
             continue
         try:
             doubts[spec.name] = own_files.doubts(spec, own_files.read_pair(spec))
         except PairError as error:
             errors[spec.name] = str(error)
     set_aside = [(str(path), reason) for path, reason in (store.set_aside if store else ())]
-    sys.stdout.write(json.dumps({"errors": errors, "doubts": doubts, "set_aside": set_aside}))
+    seen = Seen(errors, doubts, set_aside, unusable)
+    sys.stdout.write(json.dumps(asdict(seen)))
     return 0
 
 

@@ -30,6 +30,7 @@ from streamd.certificates.spec import (
     wanted_identity,
 )
 from streamd.certificates.store import Store
+from streamd.certificates.trouble import told
 from streamd.certificates.words import Refusal, Surroundings, explain
 
 _MOST_TOLD = 3
@@ -47,15 +48,13 @@ def main() -> int:
     store = Store(Path(order.directory))
     try:
         act = _ask if order.ask_only else _obtain
-        told = act(order, order.certificate.acme, store)
+        done = act(order, order.certificate.acme, store)
     except RefusedError as error:
-        told = _refused(error, order.certificate.acme)
+        done = _refused(error, order.certificate.acme)
     except OSError as error:
-        path = error.filename or store.directory
-        reason = error.strerror or error
-        told = {"error": f"{path} cannot be used: {reason}; make room, or fix its permissions"}
-    told["set_aside"] = [(str(path), reason) for path, reason in store.set_aside]
-    sys.stdout.write(json.dumps(told))
+        done = {"error": told(error, store.directory)}
+    done["set_aside"] = [(str(path), reason) for path, reason in store.set_aside]
+    sys.stdout.write(json.dumps(done))
     return 0
 
 

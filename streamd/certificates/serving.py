@@ -12,6 +12,7 @@ from streamd.certificates.attempts import issued
 from streamd.certificates.record import Installed, Record, Source
 from streamd.certificates.spec import CertificateSpec
 from streamd.certificates.store import Store
+from streamd.certificates.trouble import told
 
 _NO_NAME = "localhost"
 
@@ -37,13 +38,12 @@ def serve(store: Store, spec: CertificateSpec, outbox: Path) -> tuple[Record | N
             return record, None
         return _with_own(store, spec, record, outbox)
     except OSError as error:
-        path = error.filename or store.directory
-        told = f"{path} cannot be used: {error.strerror}; make room, or fix its permissions"
-        return None, told
+        return None, told(error, store.directory)
 
 
 def _repaired(store: Store, spec: CertificateSpec, outbox: Path) -> Record:
     """Return the record of a certificate once it has files that go together."""
+    store.make_room(spec.name)
     record = store.record(spec.name)
     present, damage = store.pair(spec.name), None
     try:

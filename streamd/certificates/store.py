@@ -12,10 +12,12 @@ lie below a name that no certificate can have.
 """
 
 import contextlib
+import errno
 import os
 import shutil
+import stat
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -29,6 +31,9 @@ _OWN = ".authorities"
 _ANSWERS_KEPT_S = 86_400.0
 _PRIVATE_FILE, _PRIVATE_DIRECTORY = 0o600, 0o700
 _OPEN_TO_OTHERS = 0o077
+
+_NONE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+"""There is no such file: something else may be in its place, or in that of what leads to it."""
 
 
 class _PemPair(Protocol):
@@ -48,11 +53,13 @@ class Store:
 
     Attributes:
         set_aside: files that could not be read and were renamed, since this was last emptied.
+        made_usable: files of this user that he could not use himself, likewise.
     """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.set_aside: list[tuple[Path, str]] = []
+        self.made_usable: list[Path] = []
 
     @property
     def accounts(self) -> Path:
@@ -65,24 +72,58 @@ class Store:
         return self.directory / _OWN / "challenges"
 
     def prepare(self) -> list[Path]:
-        """Make the directories, and close to other users what was open to them.
+        """Make the directories, and let this user alone use what is in them.
+
+        What belongs to somebody else is left as it is: whoever needs it finds that out.
 
         Returns:
-            What was open, and is not any more.
+            What was open to others, and is not any more.
         """
         own = self.directory / _OWN
         for path in (self.directory, own, self.accounts, self.challenges):
-            path.mkdir(mode=_PRIVATE_DIRECTORY, parents=True, exist_ok=True)
-        opened = []
+            self._make(path, parents=True)
+        closed = [*self._close(self.directory, _PRIVATE_DIRECTORY)]
         for root, directories, files in os.walk(self.directory):
-            for path in (Path(root), *(Path(root, name) for name in files)):
-                if path.is_symlink() or not path.lstat().st_mode & _OPEN_TO_OTHERS:
-                    continue
-                path.chmod(_PRIVATE_DIRECTORY if path.is_dir() else _PRIVATE_FILE)
-                opened.append(path)
             directories.sort()
+            # Before they are entered.
+            for name in directories:
+                closed += self._close(Path(root, name), _PRIVATE_DIRECTORY)
+            for name in files:
+                closed += self._close(Path(root, name), _PRIVATE_FILE)
         self._forget_answers()
-        return opened
+        return closed
+
+    def _close(self, path: Path, mode: int) -> Iterator[Path]:
+        """Give a file the permissions that it has to have; yield it where it was too open."""
+        try:
+            status = path.lstat()
+        except FileNotFoundError:  # an order has just put another in its place
+            return
+        if stat.S_ISLNK(status.st_mode) or os.geteuid() not in (status.st_uid, 0):
+            return
+        is_open = bool(status.st_mode & _OPEN_TO_OTHERS)
+        needed = mode if stat.S_ISDIR(status.st_mode) else stat.S_IRUSR
+        is_usable = status.st_mode & needed == needed
+        if is_open or not is_usable:
+            path.chmod(mode)
+        if is_open:
+            yield path
+        if not is_usable:
+            self.made_usable.append(path)
+
+    def make_room(self, name: str) -> None:
+        """Make the directory of a certificate, in the place of what is none."""
+        directory = self.directory / name
+        self._make(directory)
+        if not os.access(directory, os.R_OK | os.W_OK | os.X_OK, effective_ids=True):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(directory))
+
+    def _make(self, path: Path, *, parents: bool = False) -> None:
+        try:
+            path.mkdir(mode=_PRIVATE_DIRECTORY, parents=parents, exist_ok=True)
+        except FileExistsError:
+            self.put_aside(path, "is no directory")
+            path.mkdir(mode=_PRIVATE_DIRECTORY)
 
     def records_of_others(self, names: Collection[str]) -> list[Record]:
         """Return what is known of certificates that the file does not have any more."""
@@ -91,7 +132,11 @@ class Store:
             for path in self.directory.glob(f"[!.]*/{_RECORD}")
             if path.parent.name not in names
         )
-        return [self.record(name) for name in others]
+        found = []
+        for name in others:
+            with contextlib.suppress(OSError):  # whose certificate it was has been told
+                found.append(self.record(name))
+        return found
 
     def _forget_answers(self) -> None:
         """Take away the answers of orders that were killed."""
@@ -107,8 +152,8 @@ class Store:
             return from_json(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return Record()
-        except ValueError as error:
-            self.put_aside(path, str(error))
+        except (ValueError, IsADirectoryError) as error:
+            self.put_aside(path, "is a directory" if isinstance(error, OSError) else str(error))
             return Record()
 
     def stamps(self, name: str) -> tuple[object, ...]:
@@ -120,13 +165,13 @@ class Store:
         """Return what is known of a certificate, and leave what is damaged where it is."""
         try:
             return from_json((self.directory / name / _RECORD).read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError):
+        except (*_NONE, ValueError):
             return Record()
 
     def write_record(self, name: str, record: Record) -> None:
         """Keep what is known of a certificate."""
         directory = self.directory / name
-        directory.mkdir(mode=_PRIVATE_DIRECTORY, parents=True, exist_ok=True)
+        self._make(directory, parents=True)
         write_whole(directory / _RECORD, to_json(record))
 
     def pair(self, name: str) -> tuple[str, str] | None:
@@ -136,7 +181,7 @@ class Store:
             return Path(chain).read_text("utf-8", "replace"), Path(key).read_text(
                 "utf-8", "replace"
             )
-        except FileNotFoundError:
+        except _NONE:
             return None
 
     def install(self, name: str, pair: _PemPair, installed: Installed, record: Record) -> None:
@@ -151,7 +196,11 @@ class Store:
         directory = self.directory / name
         versions = directory / _VERSIONS
         for path in (directory, versions):
-            path.mkdir(mode=_PRIVATE_DIRECTORY, exist_ok=True)
+            self._make(path)
+        for file in (_CURRENT, FULLCHAIN, KEY):
+            path = directory / file
+            if path.is_dir() and not path.is_symlink():
+                self.put_aside(path, "is a directory")
         before = _target(directory / _CURRENT)
         version = versions / f"{time.time_ns():020d}-{installed.serial[-16:]}"
         version.mkdir(mode=_PRIVATE_DIRECTORY)

@@ -1,6 +1,7 @@
 """Looks at certificates: their names in the DNS, where authorities are answered, what is served."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,6 +10,7 @@ from streamd.certificates.hosts import own_addresses, resolve
 from streamd.certificates.spec import CertificateSpec, ListenChallenge
 from streamd.certificates.store import Store
 from streamd.desire_certificates import certificates_directory
+from streamd.doctor import files, probes
 from streamd.doctor.certificates import Domain, judge_domain, judge_port, judge_served
 from streamd.doctor.context import Context
 from streamd.doctor.dns import allowed_authorities
@@ -27,13 +29,22 @@ async def check_certificates(context: Context) -> Iterable[Finding]:
         port = judge_port(spec)
         found += [] if port is None else [port]
         try:
-            record = await asyncio.to_thread(store.look_at, spec.name)
+            found.append(await asyncio.to_thread(_kept, context, spec, store))
         except OSError as failure:
             told = f"cannot be looked at: {failure.strerror}"
             found.append(unknown(f"certificates.{spec.name}", told, AS_ROOT))
-        else:
-            found.append(judge_served(spec, record, time.time()))
     return found
+
+
+def _kept(context: Context, spec: CertificateSpec, store: Store) -> Finding:
+    """Look at what there is of a certificate. Raises OSError."""
+    with contextlib.suppress(FileNotFoundError):  # before streamd has ever run with it
+        way = probes.way_to(store.directory / spec.name)
+        above = len(probes.way_to(store.directory.parent))
+        found = files.judge_kept(way[above:], context.user)
+        if found is not None:
+            return found
+    return judge_served(spec, store.look_at(spec.name), time.time())
 
 
 async def _names(spec: CertificateSpec) -> list[Finding]:

@@ -186,13 +186,14 @@ def _judge_directory(context: Context, name: str) -> Finding:
 def _judge_private(context: Context, path: Path, held: str) -> Iterable[Finding]:
     try:
         way = probes.way_to(path)
-    except FileNotFoundError:  # of the file's own the configuration says so
+    except (FileNotFoundError, NotADirectoryError):  # which is told where it matters
         return
     except PermissionError:
         yield unknown(str(path), "cannot be looked at by this user", AS_ROOT)
         return
     found = files.judge_secret(way, held) if held else None
-    found = found or files.judge_readable(way, context.user)
+    own = os.path.realpath(context.settings.state_dir)
+    found = found or files.judge_readable(way, context.user, own)
     yield found or ok(str(path), f"can be read by {context.user.name}")
 
 

@@ -22,6 +22,7 @@ from streamd.machine import find_machine
 from streamd.settings import Settings
 from streamd.supervision.start import last_leader
 from streamd.supervision.supervisord import Supervisord
+from streamd.users import user_name
 
 ANSWER_TIMEOUT_S = 10.0
 """A daemon that does not tell its status within this time hangs."""
@@ -165,4 +166,4 @@ def _user(service: Service, state_dir: Path) -> User:
         uid = service.uid
     elif (uid == 0 or service.forbidden) and state_dir.is_dir():
         uid = state_dir.stat().st_uid
-    return User(uid, probes.user_name(uid), probes.groups_of(uid))
+    return User(uid, user_name(uid), probes.groups_of(uid))

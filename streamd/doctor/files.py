@@ -2,8 +2,10 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 
 from streamd.doctor.finding import Finding, error, ok, warning
+from streamd.users import giving
 
 LEAST_FREE = 100_000_000
 LITTLE_FREE = 1_000_000_000
@@ -68,19 +70,23 @@ def judge_directory(name: str, node: Node, user: User) -> Finding:
     return ok(node.path, f"{user.name} can write there, mode {node.mode:o}")
 
 
-def judge_readable(way: Sequence[Node], user: User) -> Finding | None:
+def judge_readable(way: Sequence[Node], user: User, own: str | None = None) -> Finding | None:
     """Judge whether streamd can read a file; None where it can.
 
     Args:
         way: the file, and before it every directory that leads to it.
         user: whom streamd runs as.
+        own: the directory, as it is in `way`, below which everything is streamd's.
     """
     closed = _closed_to(way, user.uid, user.groups)
     if closed is None:
         return None
+    what = f"cannot be read by {user.name}: {closed.path} is closed to it (mode {closed.mode:o})"
+    if own is not None and PurePath(closed.path).is_relative_to(own):
+        return error(way[-1].path, what, giving(closed.path, user.name))
     return error(
         way[-1].path,
-        f"cannot be read by {user.name}: {closed.path} is closed to it (mode {closed.mode:o})",
+        what,
         f"chgrp it to a group of {user.name} and let the group in (chmod g+r, g+x of a directory)",
     )
 
@@ -98,6 +104,27 @@ def judge_secret(way: Sequence[Node], what: str) -> Finding | None:
         way[-1].path,
         f"every user of this machine can read it, and it holds {what} (mode {way[-1].mode:o})",
         "chmod o= it",
+    )
+
+
+def judge_kept(way: Sequence[Node], user: User) -> Finding | None:
+    """Judge a directory that streamd makes and keeps files in; None where it is right.
+
+    Args:
+        way: the directory, and before it those of streamd's own that lead to it.
+        user: whom streamd runs as.
+    """
+    path = way[-1].path
+    if not way[-1].is_directory:
+        return warning(path, "is no directory", "start streamd, which renames it and makes one")
+    closed = closed_for_writing(way, user)
+    if closed is None:
+        return None
+    return error(
+        path,
+        f"cannot be used by {user.name}: {closed.path} belongs to user {closed.uid} (mode "
+        f"{closed.mode:o})",
+        giving(closed.path, user.name),
     )
 
 

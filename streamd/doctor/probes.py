@@ -106,14 +106,6 @@ def way_to(path: Path) -> tuple[Node, ...]:
     return tuple(map(node, (*reversed(real.parents), real)))
 
 
-def user_name(uid: int) -> str:
-    """Return the name of a user, or the number of one without a name."""
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
-
-
 def groups_of(uid: int) -> frozenset[int]:
     """Return the groups of a user."""
     if uid == os.geteuid():

@@ -5,7 +5,7 @@ import gc
 import json
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,9 @@ import pytest
 
 from streamd.certificates import keeper, ordering, pem
 from streamd.certificates.attempts import DAY_S, Attempts, Try
+from streamd.certificates.looking import Seen, serve_all
 from streamd.certificates.record import Record
-from streamd.certificates.spec import AcmeSpec, CertificateSpec, ListenChallenge
+from streamd.certificates.spec import AcmeSpec, CertificateSpec, ListenChallenge, WebrootChallenge
 from streamd.certificates.store import Store
 from tests.support.certificates import Kept, kept
 from tests.support.pebble import Pebble, pebble
@@ -47,6 +48,15 @@ def wanted(issuer: Pebble, name: str = "site", **acme: Any) -> CertificateSpec:
     challenge = ListenChallenge("127.0.0.1", issuer.http_port)
     spec = AcmeSpec(issuer.directory, challenge, ca_file=str(issuer.ca_file))
     return CertificateSpec(name, (f"{name}.example.test",), replace(spec, **acme))
+
+
+def own_files(directory: Path) -> CertificateSpec:
+    """Put files of the operator's own into a directory, in the place of those that are there."""
+    chain, key = directory / "chain.pem", directory / "key.pem"
+    made = pem.self_signed(pem.make_key("ecdsa"), ("own.example.test",), time.time())
+    chain.write_text(made.fullchain)
+    key.write_text(made.key)
+    return CertificateSpec("own", (), None, str(chain), str(key))
 
 
 async def test_certificates_of_seconds_renew_themselves_until_the_limit_of_a_week_is_near(
@@ -193,6 +203,38 @@ async def test_damage_while_an_order_runs_is_mended(issuer: Pebble, tmp_path: Pa
         assert [path.read_text() for path in aside] == ["{"]
         data = json.loads((running.store.directory / "site/record.json").read_text())
         assert data["installed"]["serial"] == running.facts().serial
+
+
+async def test_what_takes_the_place_of_a_certificate_is_set_aside_at_once(
+    tmp_path: Path, hanging: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = CertificateSpec(
+        "site", ("a.example.test",), AcmeSpec(hanging, WebrootChallenge(str(tmp_path)))
+    )
+    blocked = tmp_path / "certificates" / "site"
+    blocked.parent.mkdir()
+    blocked.write_text("in the way")
+    async with kept(tmp_path, spec) as running:
+        assert pem.read(running.chain()).self_signed
+        assert running.facts().last_error is None
+        (aside,) = blocked.parent.glob("site.damaged-*")
+        assert aside.read_text() == "in the way"
+        assert "certificates.set_aside" in capsys.readouterr().out
+
+
+async def test_what_a_disk_refused_is_tried_again_though_no_file_has_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(directory: Path, outbox: Path, specs: Sequence[CertificateSpec]) -> Seen:
+        told = {spec.name: "the disk is full" for spec in specs}
+        return replace(serve_all(directory, outbox, specs), errors=told, unusable=[*told])
+
+    monkeypatch.setattr(keeper, "serve_all", refused)
+    async with kept(tmp_path, own_files(tmp_path)) as running:
+        assert running.facts("own").last_error == "the disk is full"
+        monkeypatch.setattr(keeper, "serve_all", serve_all)
+        await running.keeper.look()
+        assert running.facts("own").state == "valid"
 
 
 async def test_certificates_share_a_port_and_lose_it_with_the_last_of_them(

@@ -410,6 +410,36 @@ targets:
     assert [*wrong(await machine.examine(), "targets")] == [str(machine.directory / "none.pem")]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+async def test_a_certificate_that_streamd_may_not_touch_is_told_with_the_command_that_mends_it(
+    machine: Machine,
+) -> None:
+    machine.write("""\
+certificates:
+  site:
+    domains: [a.example.test]
+    acme: {directory: "https://ca.invalid/dir", challenge: {webroot: /tmp}}
+""")
+    state = machine.settings.state_dir
+    site = state / "certificates/site"
+    site.mkdir(parents=True)
+    (site / "privkey.pem").write_text("key")
+    for path in (state, site.parent):
+        os.chown(path, 65_534, -1)
+    for path in (state, site.parent, site):
+        path.chmod(0o700)
+    found = await machine.examine()
+    assert wrong(found, "certificates")[str(site)].do == f"chown -R nobody: {site}"
+    assert str(site / "privkey.pem") in wrong(found, "permissions")
+
+    (site / "privkey.pem").unlink()
+    site.rmdir()
+    site.write_text("in the way")
+    found = await machine.examine()
+    assert "renames it and makes one" in wrong(found, "certificates")[str(site)].do
+    assert str(site / "privkey.pem") not in wrong(found, "permissions")
+
+
 async def test_what_streams_are_pulled_from_is_reached_too(
     machine: Machine, signer: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:

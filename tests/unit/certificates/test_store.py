@@ -1,9 +1,14 @@
 """Certificates on disk: replaced as a pair, private, and never lost to damage."""
 
+import contextlib
+import errno
 import itertools
 import os
+import shutil
+import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,7 +28,10 @@ from streamd.certificates.serving import serve
 from streamd.certificates.spec import AcmeSpec, CertificateSpec, certificate_paths, wanted_identity
 from streamd.certificates.store import Store
 
+as_root_alone = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+
 NOW = time.time()
+NOBODY = 65_534
 SITE = CertificateSpec("site", ("live.example.com",), AcmeSpec("https://ca/dir"))
 
 
@@ -287,14 +295,135 @@ def test_certificates_that_left_the_file_are_remembered(store: Store) -> None:
     assert store.records_of_others(()) == [store.record("site")]
 
 
-def test_a_record_that_cannot_be_read_is_not_taken_for_an_empty_one(store: Store) -> None:
+def test_a_record_that_cannot_be_read_is_not_taken_for_an_empty_one(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     served(store)
     path = store.directory / "site/record.json"
-    path.unlink()
-    path.mkdir()
+    real = Path.read_text
+
+    def read_text(self: Path, *args: Any, **options: Any) -> str:
+        if self == path:
+            raise OSError(errno.EIO, "Input/output error", str(path))
+        return real(self, *args, **options)
+
+    monkeypatch.setattr(Path, "read_text", read_text)
     record, error = serve(store, SITE, store.directory.parent / "outbox")
     assert record is None
-    assert "record.json cannot be used" in (error or "")
+    assert "record.json cannot be used: Input/output error" in (error or "")
+    assert store.set_aside == []
+
+
+FILES_AND_DIRECTORIES = [
+    (name, kind)
+    for name in (".", "site", "site/versions", ".authorities", ".authorities/challenges")
+    for kind in ("file", "link to nothing")
+]
+FILES_AND_DIRECTORIES += [
+    (f"site/{name}", "directory")
+    for name in ("record.json", "current", "fullchain.pem", "privkey.pem")
+]
+
+
+@pytest.mark.parametrize(("name", "what"), FILES_AND_DIRECTORIES)
+def test_what_is_in_the_place_of_something_else_is_set_aside_and_made_anew(
+    store: Store, name: str, what: str
+) -> None:
+    served(store)
+    path = store.directory / name
+    if path.is_symlink() or path.is_file():
+        path.unlink()
+    else:
+        shutil.rmtree(path)
+    if what == "file":
+        path.write_text("in the way")
+    elif what == "directory":
+        path.mkdir()
+        (path / "in").write_text("the way")
+    else:
+        path.symlink_to("nowhere")
+    store.prepare()
+    record, error = served(store)
+    assert error is None
+    assert record.installed is not None
+    assert pem.checked_pair(*(store.pair("site") or ("", ""))).fullchain
+    assert store.record("site") == record
+    ((aside, reason),) = store.set_aside
+    assert aside.name.startswith(f"{path.name}.damaged-")
+    assert reason == ("is a directory" if what == "directory" else "is no directory")
+    assert aside.is_symlink() == (what == "link to nothing")
+
+
+@pytest.fixture
+def nobodys() -> Iterator[Store]:
+    """Return a store of the user nobody, who we are meanwhile."""
+    directory = Path(tempfile.mkdtemp(prefix="streamd-"))
+    os.chown(directory, NOBODY, -1)
+    os.seteuid(NOBODY)
+    try:
+        made = Store(directory / "certificates")
+        made.prepare()
+        yield made
+    finally:
+        os.seteuid(0)
+        shutil.rmtree(directory)
+
+
+@contextlib.contextmanager
+def as_root() -> Iterator[None]:
+    os.seteuid(0)
+    try:
+        yield
+    finally:
+        os.seteuid(NOBODY)
+
+
+@as_root_alone
+@pytest.mark.parametrize("mode", [0o700, 0o755])
+def test_a_directory_of_somebody_else_is_told_with_the_command_that_mends_it(
+    nobodys: Store, mode: int
+) -> None:
+    assert served(nobodys)[1] is None
+    path = nobodys.directory / "site"
+    with as_root():
+        os.chown(path, 0, 0)
+        path.chmod(mode)
+    nobodys.prepare()
+    _, error = served(nobodys)
+    assert error == (
+        f"{path} cannot be used: Permission denied; it belongs to root, and streamd runs as "
+        f"nobody: `chown -R nobody: {path}`"
+    )
+    with as_root():
+        os.chown(path, NOBODY, -1)
+    assert served(nobodys)[1] is None
+    assert nobodys.set_aside == []
+
+
+@as_root_alone
+def test_a_key_of_somebody_else_is_told_likewise(nobodys: Store) -> None:
+    served(nobodys)
+    path = Path(certificate_paths(str(nobodys.directory), "site")[1])
+    real = path.resolve()
+    with as_root():
+        os.chown(real, 0, 0)
+    _, error = served(nobodys)
+    assert error == (
+        f"{path} cannot be used: Permission denied; {real} belongs to root, and streamd runs as "
+        f"nobody: `chown -R nobody: {real}`"
+    )
+
+
+@as_root_alone
+def test_what_the_user_himself_has_closed_is_opened_to_him(nobodys: Store) -> None:
+    before, _ = served(nobodys)
+    key = Path(certificate_paths(str(nobodys.directory), "site")[1]).resolve()
+    version, site = key.parent, nobodys.directory / "site"
+    for path in (key, version, site):
+        path.chmod(0)
+    assert nobodys.prepare() == []
+    assert served(nobodys) == (before, None)
+    assert nobodys.made_usable == [site, version, key]
 
 
 def test_own_files_that_have_expired_take_the_place_of_none_that_is_good(

@@ -12,6 +12,7 @@ from streamd.doctor.files import (
     User,
     in_bytes,
     judge_directory,
+    judge_kept,
     judge_readable,
     judge_secret,
     judge_space,
@@ -72,6 +73,30 @@ def test_what_keeps_a_user_out_is_named() -> None:
     found = judge_readable(way, STREAMD)
     assert found is not None
     assert "/etc/streamd is closed" in found.what
+
+
+def test_what_is_streamds_own_is_given_back_to_it_and_nothing_above() -> None:
+    state = replace(MINE, path="/var/lib/streamd")
+    site = replace(MINE, path="/var/lib/streamd/certificates/site", uid=0)
+    way = (TOP, state, site, Node(f"{site.path}/privkey.pem", 0, 0, 0o600))
+    found = judge_readable(way, STREAMD, state.path)
+    assert found is not None
+    assert found.do == f"chown -R streamd: {site.path}"
+    found = judge_readable((replace(TOP, mode=0o700), *way[1:]), STREAMD, state.path)
+    assert found is not None
+    assert "chown" not in found.do
+
+
+def test_a_directory_that_streamd_keeps_files_in_has_to_be_its_own() -> None:
+    assert judge_kept([MINE], STREAMD) is None
+    for foreign in (replace(MINE, uid=0), replace(MINE, uid=0, mode=0o755)):
+        found = judge_kept([MINE, foreign], STREAMD)
+        assert found is not None
+        assert (found.level, found.do) == ("error", f"chown -R streamd: {MINE.path}")
+        assert "belongs to user 0" in found.what
+    found = judge_kept([MINE, replace(MINE, is_directory=False)], STREAMD)
+    assert found is not None
+    assert (found.level, found.what) == ("warning", "is no directory")
 
 
 def test_a_secret_that_everybody_reads_is_a_warning() -> None:
