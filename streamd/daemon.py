@@ -204,6 +204,7 @@ class Daemon:
                     "archives": self._reconciler.archives.run,
                     "callbacks": self._callbacks.run_sender,
                     "certificates": self._certificates.run,
+                    "certificate files": self._certificates.keep_looking,
                     "telling": self._tell,
                 }.items()
             ]
@@ -311,7 +312,11 @@ class Daemon:
     async def _reload_now(self, *, asked: bool, force: bool = False) -> Sequence[Change]:
         self._notifier.reloading()
         try:
-            found = await self._configuration.reload(asked=asked, force=force)
+            try:
+                found = await self._configuration.reload(asked=asked, force=force)
+            finally:
+                if asked:  # whatever becomes of the file
+                    await self._certificates.look()
             if asked:
                 self._certificates.retry()
             return found

@@ -5,10 +5,11 @@ blocks, and because its libraries would take half as much memory again as stream
 """
 
 import asyncio
+import contextlib
 import random
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import structlog
@@ -28,10 +29,28 @@ from streamd.certificates.trouble import told
 log = structlog.get_logger()
 
 LOOK_S = 30.0
-"""Own files, and ports that could not be had, are looked at so often."""
+"""Own files, what a disk refused, and ports that could not be had are looked at so often."""
+
+GLANCE_S = 2.0
+"""Chains and keys that are served are looked at so often, which takes two `stat` each."""
 
 AT_ONCE = 2
 """Orders that run at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Stamp:
+    """What another look at a certificate would be for, as it is now.
+
+    Attributes:
+        spec: of it.
+        pair: that is served.
+        rest: what is known of it, and own files.
+    """
+
+    spec: CertificateSpec
+    pair: tuple[object, ...]
+    rest: tuple[object, ...]
 
 
 class Certificates:
@@ -54,7 +73,7 @@ class Certificates:
         self._asking: set[str] = set()
         self._allowed: dict[str, float] = {}
         self._listeners = ChallengeListeners(self._store.challenges)
-        self._stamps: dict[str, tuple[object, ...]] = {}
+        self._stamps: dict[str, _Stamp] = {}
         # What a disk refused may be granted later, and no stamp tells.
         self._again: set[str] = set()
         self._https_port: int | None = None
@@ -139,7 +158,7 @@ class Certificates:
         changed = [
             spec
             for spec in specs
-            if spec.name not in self._orders
+            if not self._is_ordering(spec.name)
             and (spec.name in self._again or self._stamps.get(spec.name) != self._stamp(spec))
         ]
         if changed:
@@ -171,10 +190,25 @@ class Certificates:
             if name not in seen.unusable:
                 self._again.discard(name)
 
-    def _stamp(self, spec: CertificateSpec) -> tuple[object, ...]:
-        """Return what another look would be for: the files of a certificate, as they are now."""
+    def _stamp(self, spec: CertificateSpec) -> _Stamp:
         own = [path for path in (spec.certificate_file, spec.key_file) if path is not None]
-        return (spec, *self._store.stamps(spec.name), *map(stamp_of, map(Path, own)))
+        record = self._store.record_stamp(spec.name)
+        rest = (record, *map(stamp_of, map(Path, own)))
+        return _Stamp(spec, self._store.pair_stamp(spec.name), rest)
+
+    def _are_others_served(self, specs: Iterable[CertificateSpec]) -> bool:
+        """Tell whether a chain or key is not the one that was last looked at."""
+        return any(
+            spec.name not in self._again
+            and not self._is_ordering(spec.name)
+            and (known := self._stamps.get(spec.name)) is not None
+            and known.pair != self._store.pair_stamp(spec.name)
+            for spec in specs
+        )
+
+    def _is_ordering(self, name: str) -> bool:
+        """Tell whether an order may be replacing the files of a certificate."""
+        return name in self._orders and name not in self._asking
 
     def _note(self, name: str, error: str | None) -> None:
         """Keep what is wrong with a certificate, and log it once."""
@@ -199,26 +233,38 @@ class Certificates:
                     order_at(spec, record) if spec.acme else None,
                     self._allowed.get(name, 0.0),
                 ),
-                is_ordering=name in self._orders and name not in self._asking,
+                is_ordering=self._is_ordering(name),
                 error=self._errors.get(name)
                 or self._unwritten.get(name)
                 or self._listeners.complaint(spec),
             )
         return found
 
+    async def keep_looking(self) -> None:
+        """Look at files now and then, and soon once what is served is damaged or gone; for ever."""
+        while True:
+            until = time.monotonic() + LOOK_S
+            while time.monotonic() < until:
+                await asyncio.sleep(min(GLANCE_S, LOOK_S))
+                specs = [*self._specs.values()]
+                if specs:
+                    async with self._disk:
+                        if await asyncio.to_thread(self._are_others_served, specs):
+                            break
+            await self.look()
+            self.wake()
+
     async def run(self) -> None:
-        """Keep them, for ever."""
+        """Obtain and renew them, for ever."""
         try:
             while True:
                 self._wake.clear()
                 await self._listeners.listen(self._specs.values(), self._https_port)
                 async with self._disk:
                     wait_s = self._order_what_is_due() if self._specs else None
-                try:
+                with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(wait_s):
                         await self._wake.wait()
-                except TimeoutError:
-                    await self.look()
         finally:
             await self._end_orders()
 

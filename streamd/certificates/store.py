@@ -156,10 +156,13 @@ class Store:
             self.put_aside(path, "is a directory" if isinstance(error, OSError) else str(error))
             return Record()
 
-    def stamps(self, name: str) -> tuple[object, ...]:
-        """Return what changes whenever a file of a certificate does."""
-        paths = [*map(Path, certificate_paths(str(self.directory), name))]
-        return tuple(map(stamp_of, [*paths, self.directory / name / _RECORD]))
+    def pair_stamp(self, name: str) -> tuple[object, ...]:
+        """Return what changes whenever the chain or the key of a certificate does."""
+        return tuple(map(stamp_of, map(Path, certificate_paths(str(self.directory), name))))
+
+    def record_stamp(self, name: str) -> object:
+        """Return what changes whenever what is known of a certificate is written."""
+        return stamp_of(self.directory / name / _RECORD)
 
     def look_at(self, name: str) -> Record:
         """Return what is known of a certificate, and leave what is damaged where it is."""

@@ -229,6 +229,23 @@ def test_own_files_are_served_replaced_and_never_for_worse(daemon: Streamd, tmp_
     wait_until_sync(lambda: shown() == third, 30, "the third")
 
 
+@pytest.mark.parametrize("engine", ["nginx-rtmp"], indirect=True)
+def test_a_reload_serves_at_once_where_somebody_wants_another_key(
+    daemon: Streamd, issuer: Pebble
+) -> None:
+    https = free_port()
+    start(daemon, issuer, https)
+    first = certificate_shown(https, FIRST)
+    kept = daemon.directory / "state/certificates/site"
+    key = (kept / "privkey.pem").read_text()
+    (kept / "current").unlink()
+    daemon.cli("reload", check=True)
+    assert certificate_shown(https, FIRST).serial != first.serial
+    assert (kept / "privkey.pem").read_text() != key
+    wait_until_sync(lambda: daemon.state("certificates", "site") == "valid", ISSUED_S, daemon.log)
+    assert certificate_shown(https, FIRST).serial not in (first.serial, "")
+
+
 @pytest.mark.parametrize("how", ["cli", "signal"])
 def test_a_reload_tries_at_once_what_failed(daemon: Streamd, how: str) -> None:
     def orders() -> int:

@@ -16,11 +16,19 @@ from streamd.certificates import keeper, ordering, pem
 from streamd.certificates.attempts import DAY_S, Attempts, Try
 from streamd.certificates.looking import Seen, serve_all
 from streamd.certificates.record import Record
-from streamd.certificates.spec import AcmeSpec, CertificateSpec, ListenChallenge, WebrootChallenge
+from streamd.certificates.spec import (
+    AcmeSpec,
+    CertificateSpec,
+    ListenChallenge,
+    WebrootChallenge,
+    means_identity,
+    wanted_identity,
+)
 from streamd.certificates.store import Store
 from tests.support.certificates import Kept, kept
 from tests.support.pebble import Pebble, pebble
 from tests.support.ports import free_port
+from tests.support.tls import authority
 from tests.support.waiting import wait_until
 
 LIFETIME_S = 4
@@ -220,6 +228,57 @@ async def test_what_takes_the_place_of_a_certificate_is_set_aside_at_once(
         (aside,) = blocked.parent.glob("site.damaged-*")
         assert aside.read_text() == "in the way"
         assert "certificates.set_aside" in capsys.readouterr().out
+
+
+def issued(directory: Path, spec: CertificateSpec) -> None:
+    """Leave what an order leaves that has brought a certificate."""
+    chain, key = authority(directory).certificate(*spec.domains)
+    pair = pem.checked_pair(chain.read_text(), key.read_text())
+    wanted = wanted_identity(spec)
+    store = Kept(directory).store
+    store.prepare()
+    store.make_room(spec.name)
+    record = Record(wanted=wanted, means=means_identity(spec))
+    store.install(spec.name, pair, pem.installed(pair, "authority", wanted), record)
+
+
+@pytest.mark.parametrize("damage", ["current", "privkey.pem"])
+async def test_a_pair_that_is_gone_or_damaged_is_replaced_soon_whatever_wakes_the_keeper(
+    tmp_path: Path, hanging: str, damage: str
+) -> None:
+    challenge = WebrootChallenge(str(tmp_path))
+    spec = CertificateSpec("site", ("a.example.test",), AcmeSpec(hanging, challenge))
+    issued(tmp_path, spec)
+    async with kept(tmp_path, spec) as running:
+        assert running.facts().state == "valid"
+        before = running.key()
+        path = running.directory / "site" / damage
+        if path.name == "current":
+            path.unlink()
+        else:
+            path.write_text("junk")
+
+        def is_replaced() -> bool:
+            running.keeper.wake()
+            return running.facts().state != "valid"
+
+        await wait_until(is_replaced, keeper.LOOK_S / 3, "another state")
+        assert pem.read(running.chain()).self_signed
+        assert running.key() not in (before, "junk")
+
+
+async def test_a_certificate_is_looked_at_while_its_authority_is_asked_when_to_renew_it(
+    tmp_path: Path, hanging: str
+) -> None:
+    challenge = WebrootChallenge(str(tmp_path))
+    spec = CertificateSpec("site", ("a.example.test",), AcmeSpec(hanging, challenge))
+    issued(tmp_path, spec)
+    async with kept(tmp_path, spec) as running:
+        await wait_until(running.orders, what="the question")
+        (running.directory / "site/current").unlink()
+        await running.keeper.look()
+        assert pem.read(running.chain()).self_signed
+        assert running.facts().state != "valid"
 
 
 async def test_what_a_disk_refused_is_tried_again_though_no_file_has_changed(

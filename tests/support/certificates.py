@@ -87,11 +87,13 @@ async def kept(directory: Path, *specs: CertificateSpec) -> AsyncIterator[Kept]:
     """Keep certificates until the end of a block."""
     running = Kept(directory)
     await running.desire(*specs)
-    task = asyncio.create_task(running.keeper.run())
+    loops = (running.keeper.run(), running.keeper.keep_looking())
+    tasks = [asyncio.create_task(loop) for loop in loops]
     try:
         yield running
-        assert not task.done(), "it ended"
+        assert not any(task.done() for task in tasks), "one ended"
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await running.keeper.close()
