@@ -309,7 +309,10 @@ class Daemon:
         except Exception:
             log.exception("reload.failed")
 
-    async def _reload_now(self, *, asked: bool, force: bool = False) -> Sequence[Change]:
+    async def _reload_now(
+        self, *, asked: bool, force: bool = False
+    ) -> tuple[Sequence[Change], Sequence[str]]:
+        """Reload, and return what was changed, and which certificates are tried again."""
         self._notifier.reloading()
         try:
             try:
@@ -317,9 +320,7 @@ class Daemon:
             finally:
                 if asked:  # whatever becomes of the file
                     await self._certificates.look()
-            if asked:
-                self._certificates.retry()
-            return found
+            return found, self._certificates.retry() if asked else ()
         finally:
             self._notifier.ready(self._summary())
 
@@ -330,7 +331,7 @@ class Daemon:
     async def _on_reload(self, force: bool, wait_s: float) -> Mapping[str, Any]:
         if self._stop.is_set():
             raise ControlError("streamd is being stopped")
-        found = await self._reload_now(asked=True, force=force)
+        found, retried = await self._reload_now(asked=True, force=force)
         if wait_s > 0:
             try:
                 async with asyncio.timeout(wait_s):
@@ -339,7 +340,11 @@ class Daemon:
                 raise ControlError(
                     f"applied, but not converged after {wait_s:g} s; see `streamd status`"
                 ) from None
-        return {"changes": changes_json(found), "untouched": self._configuration.state.untouched}
+        return {
+            "changes": changes_json(found),
+            "untouched": self._configuration.state.untouched,
+            "retried": retried,
+        }
 
     def _summary(self) -> str:
         state = self._configuration.state

@@ -15,6 +15,7 @@ from pathlib import Path
 import structlog
 
 from streamd.certificates import attempts
+from streamd.certificates.attempts import Try
 from streamd.certificates.due import due, known_of, order_at, try_now
 from streamd.certificates.facts import CertificateFacts, Moments, facts_of
 from streamd.certificates.lifetime import ask_again_s
@@ -124,15 +125,32 @@ class Certificates:
         """Look at everything soon."""
         self._wake.set()
 
-    def retry(self) -> None:
+    def retry(self) -> list[str]:
         """Wait no longer after failures: somebody says that what was wrong is mended.
 
         The authority's limits hold all the same.
+
+        Returns:
+            The certificates that are tried again now.
         """
-        for name, record in self._records.items():
-            if record.attempts.failures and name not in self._orders:
-                self._records[name] = replace(record, attempts=attempts.forgiven(record.attempts))
+        failed = [
+            name
+            for name, record in self._records.items()
+            if record.attempts.failures and name not in self._orders
+        ]
+        for name in failed:
+            record = self._records[name]
+            self._records[name] = replace(record, attempts=attempts.forgiven(record.attempts))
         self.wake()
+        return sorted(filter(self._may_be_tried, failed))
+
+    def _may_be_tried(self, name: str) -> bool:
+        spec, now = self._specs[name], time.time()
+        if spec.acme is None or self._listeners.complaint(spec) is not None:
+            return False
+        record = known_of(spec, self._records[name])
+        allowed_at = due(spec, record, self._tries(), now).allowed_at
+        return max(order_at(spec, record), allowed_at) <= now
 
     async def look(self) -> None:
         """Make sure that each certificate has files, and that own files are served as they are."""
@@ -278,8 +296,7 @@ class Certificates:
         """Begin what is due, and return after how many seconds something may be due again."""
         now = time.time()
         wait_s = LOOK_S
-        records = [*self._records.values(), *self._others]
-        tries = [each for record in records for each in record.attempts.tries]
+        tries = self._tries()
         for name, spec in self._specs.items():
             if spec.acme is None or name in self._orders or name not in self._records:
                 continue
@@ -300,6 +317,11 @@ class Certificates:
                 tries.append(new)
                 self._start(spec, record)
         return wait_s
+
+    def _tries(self) -> list[Try]:
+        """Return what was tried for every certificate, those too that the file has no more."""
+        records = [*self._records.values(), *self._others]
+        return [each for record in records for each in record.attempts.tries]
 
     def _start(self, spec: CertificateSpec, before: Record | None) -> None:
         name = spec.name

@@ -12,7 +12,7 @@ from streamd.settings import Settings
 
 
 def reload(arguments: argparse.Namespace, settings: Settings) -> int:
-    """Have the file applied, and print what was changed."""
+    """Have the file applied, and print what was changed, and what is tried again."""
     try:
         wait = TypeAdapter(Duration).validate_python(arguments.wait or "0s")
     except ValidationError as error:
@@ -27,6 +27,8 @@ def reload(arguments: argparse.Namespace, settings: Settings) -> int:
         print(change["text"])
     if answer["changes"]:
         print(f"applied; {answer['untouched']} processes untouched")
-    else:
+    for name in answer["retried"]:
+        print(f"certificate {name}: tried again")
+    if not answer["changes"] and not answer["retried"]:
         print("nothing to do")
     return 0

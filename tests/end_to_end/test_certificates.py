@@ -261,7 +261,7 @@ def test_a_reload_tries_at_once_what_failed(daemon: Streamd, how: str) -> None:
     wait_until_sync(is_failing, ISSUED_S, "it to fail")
     assert orders() == 1
     if how == "cli":
-        daemon.cli("reload", check=True)
+        assert daemon.cli("reload", check=True).stdout == "certificate site: tried again\n"
     else:
         assert daemon.process is not None
         daemon.process.send_signal(signal.SIGHUP)

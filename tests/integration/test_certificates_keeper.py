@@ -145,9 +145,11 @@ async def test_who_has_mended_what_was_wrong_need_not_wait(
     issuer: Pebble, tmp_path: Path, hanging: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ordering, "TIMEOUT_S", 2.0)
+    told = 0
 
     def tries() -> int:
-        running.keeper.retry()
+        nonlocal told
+        told += running.keeper.retry().count("site")
         return len(running.store.record("site").attempts.tries)
 
     spec = wanted(issuer, directory=hanging)
@@ -158,6 +160,27 @@ async def test_who_has_mended_what_was_wrong_need_not_wait(
             lambda: tries() and (running.facts().next_try_at or 0) > time.time() + 3000
         )
         assert tries() == 4
+        assert told >= 3
+        assert running.keeper.retry() == []  # what is held back is not tried
+
+
+async def test_what_cannot_be_tried_is_not_told_to_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    challenge = WebrootChallenge(str(tmp_path))
+    refusing = AcmeSpec(f"http://127.0.0.1:{free_port()}/dir", challenge)
+    spec = CertificateSpec("site", ("a.example.test",), refusing)
+    place = ListenChallenge("127.0.0.1", free_port())
+    taken = replace(spec, name="taken", acme=replace(refusing, challenge=place))
+    async with kept(tmp_path, spec, taken) as running:
+        for name in ("site", "taken"):
+            await wait_until(lambda name=name: running.facts(name).last_error, 60, name)
+        await wait_until(lambda: not running.orders(), what="no order")
+        monkeypatch.setattr(
+            running.keeper._listeners, "complaint", {taken: "the port is taken"}.get
+        )
+        assert running.keeper.retry() == ["site"]
+        assert running.keeper.retry() == []
 
 
 async def test_a_disk_that_takes_nothing_is_told_and_nothing_is_ordered_meanwhile(

@@ -34,7 +34,7 @@ class Answers:
         self.asked.append((force, wait_s))
         if self.error is not None:
             raise self.error
-        return {"changes": changes_json([CHANGE]), "untouched": 7}
+        return {"changes": changes_json([CHANGE]), "untouched": 7, "retried": ["site"]}
 
     async def plan(self, path: Path) -> Preview:
         self.asked.append((path,))
