@@ -10,6 +10,7 @@ import random
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
@@ -22,7 +23,7 @@ from streamd.certificates.lifetime import ask_again_s
 from streamd.certificates.listeners import ChallengeListeners
 from streamd.certificates.looking import LookError, serve_all
 from streamd.certificates.ordering import Ordered, carry_out
-from streamd.certificates.record import Record
+from streamd.certificates.record import Installed, Record
 from streamd.certificates.spec import CertificateSpec, OrderSpec, certificate_paths
 from streamd.certificates.store import Store, stamp_of
 from streamd.certificates.trouble import told
@@ -205,6 +206,8 @@ class Certificates:
                 self._records[name] = record
             self._note(name, wrong)
             self._stamps[name] = self._stamp(spec)
+            if name in seen.installed and record.installed is not None:
+                _log_installed(name, record.installed)
             if name not in seen.unusable:
                 self._again.discard(name)
 
@@ -413,3 +416,9 @@ class Certificates:
             if not task.cancelling():  # once more would end the wait for its process
                 task.cancel()
         await asyncio.gather(*orders, return_exceptions=True)
+
+
+def _log_installed(name: str, installed: Installed) -> None:
+    """Log that own files are served from now on."""
+    end = datetime.fromtimestamp(installed.not_after, UTC).isoformat().replace("+00:00", "Z")
+    log.info("certificate.installed", certificate=name, serial=installed.serial, not_after=end)

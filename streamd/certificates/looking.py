@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from streamd.certificates.record import Installed
 from streamd.certificates.spec import CertificateSpec, as_data, from_data
 from streamd.certificates.store import Store
 
@@ -31,12 +32,14 @@ class Seen:
         doubts: what is wrong with own files that can be served, by name.
         set_aside: files that were damaged and renamed, with the reason.
         unusable: names of certificates whose files could not be read or made.
+        installed: names of certificates whose own files are served from now on.
     """
 
     errors: Mapping[str, str]
     doubts: Mapping[str, Sequence[str]]
     set_aside: Sequence[tuple[str, str]] = ()
     unusable: Sequence[str] = ()
+    installed: Sequence[str] = ()
 
 
 def serve_all(directory: Path, outbox: Path, specs: Sequence[CertificateSpec]) -> Seen:
@@ -90,22 +93,33 @@ def main() -> int:
     errors: dict[str, str] = {}
     doubts: dict[str, list[str]] = {}
     unusable: list[str] = []
+    installed: list[str] = []
     for spec in specs:
         if store is not None:
+            before = _installed(store, spec.name)
             record, wrong = serve(store, spec, Path(task["outbox"]))
             if wrong is not None:
                 errors[spec.name] = wrong
             if record is None:
                 unusable.append(spec.name)
+            elif record.installed != before and spec.acme is None and wrong is None:
+                installed.append(spec.name)
             continue
         try:
             doubts[spec.name] = own_files.doubts(spec, own_files.read_pair(spec))
         except PairError as error:
             errors[spec.name] = str(error)
     set_aside = [(str(path), reason) for path, reason in (store.set_aside if store else ())]
-    seen = Seen(errors, doubts, set_aside, unusable)
+    seen = Seen(errors, doubts, set_aside, unusable, installed)
     sys.stdout.write(json.dumps(asdict(seen)))
     return 0
+
+
+def _installed(store: Store, name: str) -> Installed | None:
+    try:
+        return store.look_at(name).installed
+    except OSError:
+        return None
 
 
 if __name__ == "__main__":

@@ -7,10 +7,12 @@ import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from streamd.certificates import keeper, ordering, pem
 from streamd.certificates.attempts import DAY_S, Attempts, Try
@@ -317,6 +319,24 @@ async def test_what_a_disk_refused_is_tried_again_though_no_file_has_changed(
         monkeypatch.setattr(keeper, "serve_all", serve_all)
         await running.keeper.look()
         assert running.facts("own").state == "valid"
+
+
+async def test_own_files_that_are_served_from_now_on_are_logged_once(tmp_path: Path) -> None:
+    spec = own_files(tmp_path)
+    with capture_logs() as logs:
+        async with kept(tmp_path, spec) as running:
+            first = running.facts("own")
+            own_files(tmp_path)
+            await running.keeper.look()
+            second = running.facts("own")
+            (running.directory / "own/current").unlink()  # which brings nothing new
+            await running.keeper.look()
+        async with kept(tmp_path, spec):
+            pass
+    told = [each for each in logs if each["event"] == "certificate.installed"]
+    assert [each["serial"] for each in told] == [first.serial, second.serial]
+    assert second.not_after is not None
+    assert datetime.fromisoformat(told[1]["not_after"]).timestamp() == second.not_after
 
 
 async def test_certificates_share_a_port_and_lose_it_with_the_last_of_them(
