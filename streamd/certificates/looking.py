@@ -33,6 +33,7 @@ class Seen:
         set_aside: files that were damaged and renamed, with the reason.
         unusable: names of certificates whose files could not be read or made.
         installed: names of certificates whose own files are served from now on.
+        unfit_keys: names of certificates whose error is about the key alone.
     """
 
     errors: Mapping[str, str]
@@ -40,6 +41,7 @@ class Seen:
     set_aside: Sequence[tuple[str, str]] = ()
     unusable: Sequence[str] = ()
     installed: Sequence[str] = ()
+    unfit_keys: Sequence[str] = ()
 
 
 def serve_all(directory: Path, outbox: Path, specs: Sequence[CertificateSpec]) -> Seen:
@@ -82,37 +84,51 @@ def _look(task: dict[str, object], specs: Sequence[CertificateSpec]) -> Seen:
 
 def main() -> int:
     """Look, say what was found, and return the exit status."""
-    # Here, so that whoever only asks for it does not have it in memory.
-    from streamd.certificates import own_files  # noqa: PLC0415
-    from streamd.certificates.pem import PairError  # noqa: PLC0415
-    from streamd.certificates.serving import serve  # noqa: PLC0415
-
     task = json.load(sys.stdin)
     specs = [from_data(each) for each in task["specs"]]
-    store = Store(Path(task["directory"])) if task["directory"] is not None else None
+    if task["directory"] is None:
+        seen = _judged(specs)
+    else:
+        seen = _served(Store(Path(task["directory"])), specs, Path(task["outbox"]))
+    sys.stdout.write(json.dumps(asdict(seen)))
+    return 0
+
+
+def _served(store: Store, specs: Sequence[CertificateSpec], outbox: Path) -> Seen:
+    # Here, so that whoever only asks for it does not have `cryptography` in memory.
+    from streamd.certificates.serving import serve  # noqa: PLC0415
+
     errors: dict[str, str] = {}
-    doubts: dict[str, list[str]] = {}
     unusable: list[str] = []
     installed: list[str] = []
     for spec in specs:
-        if store is not None:
-            before = _installed(store, spec.name)
-            record, wrong = serve(store, spec, Path(task["outbox"]))
-            if wrong is not None:
-                errors[spec.name] = wrong
-            if record is None:
-                unusable.append(spec.name)
-            elif record.installed != before and spec.acme is None and wrong is None:
-                installed.append(spec.name)
-            continue
+        before = _installed(store, spec.name)
+        record, wrong = serve(store, spec, outbox)
+        if wrong is not None:
+            errors[spec.name] = wrong
+        if record is None:
+            unusable.append(spec.name)
+        elif record.installed != before and spec.acme is None and wrong is None:
+            installed.append(spec.name)
+    set_aside = [(str(path), reason) for path, reason in store.set_aside]
+    return Seen(errors, {}, set_aside, unusable, installed)
+
+
+def _judged(specs: Sequence[CertificateSpec]) -> Seen:
+    from streamd.certificates import own_files  # noqa: PLC0415 - likewise
+    from streamd.certificates.pem import PairError, UnfitKeyError  # noqa: PLC0415 - likewise
+
+    errors: dict[str, str] = {}
+    doubts: dict[str, list[str]] = {}
+    unfit_keys: list[str] = []
+    for spec in specs:
         try:
             doubts[spec.name] = own_files.doubts(spec, own_files.read_pair(spec))
         except PairError as error:
             errors[spec.name] = str(error)
-    set_aside = [(str(path), reason) for path, reason in (store.set_aside if store else ())]
-    seen = Seen(errors, doubts, set_aside, unusable, installed)
-    sys.stdout.write(json.dumps(asdict(seen)))
-    return 0
+            if isinstance(error, UnfitKeyError):
+                unfit_keys.append(spec.name)
+    return Seen(errors, doubts, unfit_keys=unfit_keys)
 
 
 def _installed(store: Store, name: str) -> Installed | None:

@@ -199,7 +199,7 @@ def checked_pair(fullchain: str, key: str) -> Pair:
             )
         raise PairError("the key is not that of the certificate; name the two that belong together")
     if isinstance(private, rsa.RSAPrivateKey) and private.key_size < _LEAST_RSA_BITS:
-        raise PairError(
+        raise UnfitKeyError(
             f"the key has {private.key_size} bits, which browsers refuse; take one of 2048 or more"
         )
     for below, above in pairwise(chain):

@@ -36,7 +36,8 @@ def check_pairs(config: Config, source: Source, *, machine: Machine) -> Iterator
         yield source.warning(("certificates",), f"cannot be looked at: {error}")
         return
     for name, wrong in seen.errors.items():
-        yield source.error(("certificates", name, "certificate_file"), wrong)
+        field = "key_file" if name in seen.unfit_keys else "certificate_file"
+        yield source.error(("certificates", name, field), wrong)
     for name, doubts in seen.doubts.items():
         for doubt in doubts:
             yield source.warning(("certificates", name, "certificate_file"), doubt)

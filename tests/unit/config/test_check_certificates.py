@@ -1,9 +1,13 @@
 """What is wrong with certificates, and with what is served with them."""
 
+import time
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
+from streamd.certificates import pem
 from streamd.errors import ConfigError
 from tests.unit.config.loading import load_text
 
@@ -185,3 +189,52 @@ def test_secrets_of_a_certificate_are_secrets(tmp_path: Path) -> None:
     loaded = load_text(tmp_path, text, machine=None)
     assert {"VERYSECRETHMAC", "VERYSECRETTSIG00"} <= loaded.secrets
     assert "VERYSECRET" not in repr(loaded.config)
+
+
+NGINX_ALONE = SERVED.replace("{main: {", "{main: {engine: nginx-rtmp, ")
+MADE = pem.self_signed(pem.make_key("ecdsa"), ("a.example.com",), time.time())
+OTHER_KEY = pem.make_key("ecdsa")
+WEAK = rsa.generate_private_key(65_537, 1024).private_bytes(
+    serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+)
+
+
+def own_at(directory: Path, *, served: str = SERVED) -> str:
+    fields = f"certificate_file: {directory}/c.pem, key_file: {directory}/k.pem"
+    return site(fields, served=served)
+
+
+@pytest.mark.parametrize(
+    ("chain", "key", "field", "told"),
+    [
+        (MADE.fullchain, "junk", "key_file", "k.pem: the key cannot be read"),
+        (MADE.fullchain, b"\xff\x00", "key_file", "convert it (`openssl pkey -inform der`)"),
+        (MADE.fullchain, None, "key_file", "k.pem cannot be read: No such file"),
+        (pem.self_signed(WEAK.decode(), ("a.b",), time.time()).fullchain, WEAK, "key_file", "1024"),
+        (MADE.fullchain, OTHER_KEY, "certificate_file", "c.pem: the key is not that of"),
+        ("junk", MADE.key, "certificate_file", "c.pem: holds no certificate"),
+        (b"\xff\x00", MADE.key, "certificate_file", "convert it (`openssl x509 -inform der`)"),
+        (None, MADE.key, "certificate_file", "c.pem cannot be read: No such file"),
+    ],
+    ids=lambda value: None if isinstance(value, str) and len(value) < 60 else "pem",
+)
+def test_what_is_wrong_with_own_files_is_told_at_the_one_that_is_at_fault(
+    tmp_path: Path, chain: str | bytes | None, key: str | bytes | None, field: str, told: str
+) -> None:
+    files = {name: text for name, text in {"c.pem": chain, "k.pem": key}.items() if text}
+    text = own_at(tmp_path, served=NGINX_ALONE)
+    with pytest.raises(ConfigError) as failure:
+        load_text(tmp_path, text, others=files)
+    (problem,) = (each for each in failure.value.problems if not each.warning)
+    assert problem.path == f"certificates.site.{field}"
+    line = text.splitlines()[problem.line - 1]
+    assert line[: problem.column - 1].endswith(f"{field}: ")
+    assert told in problem.message
+
+
+def test_a_key_of_a_kind_that_srs_does_not_take_is_told_at_the_key(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as failure:
+        load_text(tmp_path, own_at(tmp_path), others={"c.pem": MADE.fullchain, "k.pem": MADE.key})
+    (problem,) = (each for each in failure.value.problems if not each.warning)
+    assert problem.path == "certificates.site.key_file"
+    assert "takes RSA keys only" in problem.message
