@@ -75,7 +75,7 @@ class Eab(Model):
 
 def _kind_of_authority(value: Any) -> str:
     # In parentheses, as no field of the file is called: it stands in the locations of errors.
-    return "(name)" if value in AUTHORITIES else "(url)"
+    return "(name)" if isinstance(value, str) and value in AUTHORITIES else "(url)"
 
 
 class Acme(Model):

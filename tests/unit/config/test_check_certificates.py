@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from streamd.certificates import pem
 from streamd.errors import ConfigError
-from tests.unit.config.loading import load_text
+from tests.unit.config.loading import load_text, problems_of
 
 HEAD = "version: 1\nkeys: {studio: {secret: 12345678}}\nstreams: {show: {keys: [studio]}}\n"
 SERVED = "servers: {main: {listen: {rtmp: 1935, http: 8080, https: 8443}, certificate: site}}\n"
@@ -238,3 +238,11 @@ def test_a_key_of_a_kind_that_srs_does_not_take_is_told_at_the_key(tmp_path: Pat
     (problem,) = (each for each in failure.value.problems if not each.warning)
     assert problem.path == "certificates.site.key_file"
     assert "takes RSA keys only" in problem.message
+
+
+def test_an_authority_that_is_no_text_is_told(tmp_path: Path) -> None:
+    text = "version: 1\ncertificates: {c: {domains: [a.example.com], acme: {directory: {a: b}}}}\n"
+    assert problems_of(tmp_path, text) == [
+        "config.yaml:2:64: certificates.c.acme.directory: is a mapping; write `letsencrypt`, "
+        "`letsencrypt-staging`, `zerossl` or web address"
+    ]
