@@ -21,7 +21,7 @@ from streamd.config.models import (
     Transcode,
     TranscodeVideo,
 )
-from streamd.desire_certificates import certificate_spec, served_paths
+from streamd.desire_certificates import certificate_spec, engines_with, served_paths
 from streamd.desire_recordings import recording_spec, storage_spec
 from streamd.desired import (
     AudioSpec,
@@ -69,7 +69,7 @@ def desire(config: Config, machine: Machine) -> Desired:
         storages={name: storage_spec(name, storage) for name, storage in config.storages.items()},
         callbacks={name: _callback(name, callback) for name, callback in config.callbacks.items()},
         certificates={
-            name: certificate_spec(name, certificate, servers.values())
+            name: certificate_spec(name, certificate, engines_with(name, config, machine))
             for name, certificate in config.certificates.items()
         },
     )

@@ -1,6 +1,6 @@
 """From the certificates of the file to what shall exist. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from pathlib import Path
 
 from streamd.certificates.spec import (
@@ -21,7 +21,9 @@ from streamd.config.certificate_models import (
     Certificate,
 )
 from streamd.config.certificate_models import Challenge as ChallengeFields
-from streamd.desired import ServerSpec
+from streamd.config.defaults import Machine, engine_of
+from streamd.config.models import Config
+from streamd.desired import EngineName
 
 
 def certificates_directory(state_directory: Path | None) -> str:
@@ -34,21 +36,25 @@ def served_paths(name: str, state_directory: Path | None) -> tuple[str, str]:
     return certificate_paths(certificates_directory(state_directory), name)
 
 
+def engines_with(name: str, config: Config, machine: Machine) -> set[EngineName]:
+    """Return the engines of the servers that a certificate is for."""
+    return {
+        engine_of(server, machine)[0]
+        for server in config.servers.values()
+        if server.certificate == name
+    }
+
+
 def certificate_spec(
-    name: str, certificate: Certificate, servers: Iterable[ServerSpec]
+    name: str, certificate: Certificate, served_by: Collection[EngineName]
 ) -> CertificateSpec:
     """Fill in every default of a certificate.
 
     Args:
         name: of it.
         certificate: as the file has it.
-        servers: which may serve it.
+        served_by: the engines of the servers that have it.
     """
-    served = {
-        server.engine
-        for server in servers
-        if server.certificate is not None and Path(server.certificate[0]).parent.name == name
-    }
     own, key = certificate.certificate_file, certificate.key_file
     return CertificateSpec(
         name,
@@ -57,7 +63,7 @@ def certificate_spec(
         certificate_file=None if own is None else str(own),
         key_file=None if key is None else str(key),
         # SRS 6 reads keys with SSL_use_RSAPrivateKey_file (srs_app_conn.cpp).
-        key_kind="rsa" if "srs" in served else "ecdsa",
+        key_kind="rsa" if "srs" in served_by else "ecdsa",
     )
 
 

@@ -7,7 +7,7 @@ from streamd.certificates.looking import LookError, judge_own
 from streamd.config.defaults import Machine
 from streamd.config.models import Config
 from streamd.config.source import Source
-from streamd.desire import desire
+from streamd.desire_certificates import certificate_spec, engines_with
 from streamd.errors import Problem
 
 
@@ -27,7 +27,8 @@ def check_pairs(config: Config, source: Source, *, machine: Machine) -> Iterator
         return
     own = [
         spec
-        for spec in desire(config, machine).certificates.values()
+        for name, certificate in config.certificates.items()
+        for spec in [certificate_spec(name, certificate, engines_with(name, config, machine))]
         if spec.certificate_file is not None and spec.key_file is not None
     ]
     try:

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from streamd.certificates import pem
 from streamd.errors import ConfigError
-from tests.unit.config.loading import load_text, problems_of
+from tests.unit.config.loading import SRS, load_text, problems_of
 
 HEAD = "version: 1\nkeys: {studio: {secret: 12345678}}\nstreams: {show: {keys: [studio]}}\n"
 SERVED = "servers: {main: {listen: {rtmp: 1935, http: 8080, https: 8443}, certificate: site}}\n"
@@ -238,6 +238,16 @@ def test_a_key_of_a_kind_that_srs_does_not_take_is_told_at_the_key(tmp_path: Pat
     (problem,) = (each for each in failure.value.problems if not each.warning)
     assert problem.path == "certificates.site.key_file"
     assert "takes RSA keys only" in problem.message
+
+
+def test_own_files_are_looked_at_in_a_file_with_other_mistakes(tmp_path: Path) -> None:
+    text = (
+        "version: 1\nstreams: {a: {source: {url: 'rtsp://h/1'}, server: edge}}\n"
+        "certificates: {own: {certificate_file: /none/c.pem, key_file: /none/k.pem}}\n"
+        "targets: {t: {stream: a}}\n"
+    )
+    wrong = [line.split(": ")[1] for line in problems_of(tmp_path, text, machine=SRS)]
+    assert wrong == ["streams.a.server", "certificates.own.certificate_file", "targets.t"]
 
 
 def test_an_authority_that_is_no_text_is_told(tmp_path: Path) -> None:
