@@ -96,7 +96,12 @@ def _keys(config: Config, source: Source, now: datetime) -> Iterator[Problem]:
 
 def _key(path: DataPath, key: Key, source: Source, now: datetime) -> Iterator[Problem]:
     if key.secret is None and key.secret_sha256 is None:
-        yield source.error(path, "has no secret; add `secret` or `secret_sha256`", at_name=True)
+        yield source.error(
+            path,
+            "has no secret; add `secret` or `secret_sha256`",
+            at_name=True,
+            unless=((*path, "secret"), (*path, "secret_sha256")),
+        )
     if key.secret is not None and key.secret_sha256 is not None:
         yield source.error(path, "has `secret` and `secret_sha256`; remove one", at_name=True)
     if key.secret is not None and has_blank(key.secret.get_secret_value()):
@@ -140,6 +145,7 @@ def _streams(config: Config, source: Source, suggestions: Suggestions) -> Iterat
                     "says neither who may publish it nor what it is made of; add `keys` (or "
                     "`keys: any` for no authentication), or `source`",
                     at_name=True,
+                    unless=((*path, "keys"), (*path, "source")),
                 )
         elif stream.keys == "any":
             if stream.key_in_name:
@@ -170,7 +176,11 @@ def _stream_keys(
             hint = suggestions.nearest(key, known)
             # Long, and like no other name, it may be a secret in the place of its name.
             name = f"key {key}" if hint or len(key) < _LONGEST_ECHO else "key of this name"
-            yield source.error(where, f"there is no {name}{hint or '; add it under `keys`'}")
+            yield source.error(
+                where,
+                f"there is no {name}{hint or '; add it under `keys`'}",
+                unless=[("keys",)],
+            )
         elif key in keys[:position]:
             yield source.warning(where, "names the same key again; remove it")
 
@@ -201,7 +211,8 @@ def _apps(
     server = next((name for name, engine in engines.items() if engine == "nginx-rtmp"), None)
     if server is None:
         return
-    apps = {names.split(names.full_name(name))[0] for name in config.streams}
+    written = [*config.streams, *filter(names.is_pattern, source.declared("streams"))]
+    apps = {names.split(names.full_name(name))[0] for name in written}
     declared = {app for app in apps if not names.has_wildcard(app)} | {names.DEFAULT_APP}
     for name in config.streams:
         app, _ = names.split(names.full_name(name))
@@ -220,4 +231,5 @@ def _apps(
                 f"can match nothing on servers.{server}: nginx-rtmp takes only apps that it is "
                 "told by name; name them as APP/*",
                 at_name=True,
+                unless=(("servers", server, "engine"), ("servers", server, "binary")),
             )

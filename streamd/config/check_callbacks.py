@@ -54,7 +54,9 @@ def _events(path: DataPath, callback: Callback, source: Source) -> Iterator[Prob
             )
     if "on_error" in callback.model_fields_set and "on_publish" not in callback.events:
         yield source.error(
-            (*path, "on_error"), "has no meaning without the event on_publish; remove it"
+            (*path, "on_error"),
+            "has no meaning without the event on_publish; remove it",
+            unless=[(*path, "events")],
         )
 
 

@@ -37,7 +37,9 @@ def check_certificates(
             hint = suggestions.nearest(name, known) or (
                 "; add it under `certificates`, or remove this first"
             )
-            yield source.error(path, f"there is no certificate {name}{hint}")
+            yield source.error(
+                path, f"there is no certificate {name}{hint}", unless=[("certificates",)]
+            )
     for name in config.certificates.keys() - {name for _, name in used}:
         yield source.warning(
             ("certificates", name),
@@ -68,16 +70,22 @@ def _kind(path: DataPath, certificate: Certificate, source: Source) -> Iterator[
             "says nothing of where it comes from; add `acme: {}` to obtain it, or "
             "`certificate_file` and `key_file`",
             at_name=True,
+            unless=[(*path, field) for field in ("acme", "certificate_file", "key_file")],
         )
     elif None in files:
         missing = "key_file" if certificate.key_file is None else "certificate_file"
-        yield source.error(path, f"lacks `{missing}`; add it", at_name=True)
+        yield source.error(
+            path,
+            f"lacks `{missing}`; add it",
+            at_name=True,
+            unless=((*path, missing), (*path, "acme")),
+        )
 
 
 def _domains(path: DataPath, certificate: Certificate, source: Source) -> Iterator[Problem]:
     where = (*path, "domains")
     if certificate.acme is not None and not certificate.domains:
-        yield source.error(path, "is for no name; add `domains`", at_name=True)
+        yield source.error(path, "is for no name; add `domains`", at_name=True, unless=[where])
     if len(certificate.domains) > MOST_DOMAINS:
         yield source.error(
             where, f"holds more than {MOST_DOMAINS} names; spread them over several certificates"
@@ -92,6 +100,7 @@ def _domains(path: DataPath, certificate: Certificate, source: Source) -> Iterat
                 (*where, position),
                 "authorities give such a name to those who can change its DNS only; add "
                 "`acme.challenge.rfc2136`, or write out the names",
+                unless=[(*path, "acme", "challenge", "rfc2136")],
             )
 
 
@@ -109,6 +118,7 @@ def _acme(path: DataPath, acme: Acme, source: Source) -> Iterator[Problem]:
             (*path, "directory"),
             f"{acme.directory} wants an account that was made on its web site; add `eab` with its "
             "`kid` and `hmac_key`",
+            unless=[(*path, "eab")],
         )
 
 
@@ -121,6 +131,7 @@ def _servers(config: Config, source: Source) -> Iterator[Problem]:
                 (*path, "listen", "https"),
                 "needs a certificate; add `certificate: NAME` to the server, and NAME under "
                 "`certificates`",
+                unless=[(*path, "certificate")],
             )
         if server.certificate is None:
             continue
@@ -128,6 +139,7 @@ def _servers(config: Config, source: Source) -> Iterator[Problem]:
             yield source.error(
                 (*path, "certificate"),
                 "is served nowhere; add a port such as `https: 8443` to the server's `listen`",
+                unless=[(*path, "listen", "https")],
             )
         certificate = config.certificates.get(server.certificate)
         if certificate is None or not certificate.domains or "host" not in server.model_fields_set:

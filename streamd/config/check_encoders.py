@@ -29,6 +29,7 @@ def check_encoders(config: Config, source: Source, *, machine: Machine) -> Itera
                 ("transcodes", name, "video", "codec"),
                 f"{ffmpeg} cannot encode with {codec} on this machine: {fault}; write h264, or "
                 "install what this encoder needs (docs/transcoding.md)",
+                unless=(("ffmpeg",), ("transcodes", name, "enabled")),
             )
 
 

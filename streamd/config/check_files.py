@@ -44,6 +44,7 @@ def _ffmpeg(config: Config, source: Source, machine: Machine) -> Iterator[Proble
             (section,),
             "FFmpeg is needed and not found; install it, or give its path as `ffmpeg`",
             at_name=True,
+            unless=[("ffmpeg",)],
         )
 
 
@@ -74,9 +75,14 @@ def _engines(config: Config, source: Source, machine: Machine) -> Iterator[Probl
                 "no media server is found on this machine; install SRS, or nginx with its rtmp "
                 "module (Debian: libnginx-mod-rtmp), or give a path as `binary`",
                 at_name=True,
+                unless=((*path, "binary"), (*path, "engine")),
             )
         elif engine not in machine.engines:
-            yield source.error((*path, "engine"), f"{engine} is not found; {_INSTALL[engine]}")
+            yield source.error(
+                (*path, "engine"),
+                f"{engine} is not found; {_INSTALL[engine]}",
+                unless=[(*path, "binary")],
+            )
 
 
 def _directories(config: Config, source: Source) -> Iterator[Problem]:

@@ -95,7 +95,10 @@ def _problems(
             if is_playlist and plays and not isinstance(what, MediaAccessError):
                 yield source.warning(place, f"{what}; it is skipped")
             else:
-                yield source.error(place, str(what))
+                # A file that plays may be among those that were left out of a playlist.
+                others = [place[:-1]] if is_playlist else []
+                directories = ("daemon", "source_directories")
+                yield source.error(place, str(what), unless=[directories, *others])
 
 
 def _notes(found: Sequence[MediaFacts | MediaError | None]) -> Iterator[str]:

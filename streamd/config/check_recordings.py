@@ -91,10 +91,13 @@ def _paths(path: DataPath, recording: Recording, source: Source) -> Iterator[Pro
         yield source.error(
             (*path, "name"),
             "is the same for one recording and the next; put {uuid} or {time} in it",
+            unless=[(*path, "directory")],
         )
     elif "{uuid}" not in template and "{stream}" not in template and _is_many(recording):
         yield source.error(
-            (*path, "name"), "is the same for several streams; put {uuid} or {stream} in it"
+            (*path, "name"),
+            "is the same for several streams; put {uuid} or {stream} in it",
+            unless=[(*path, "directory")],
         )
 
 
@@ -159,6 +162,7 @@ def _collision(
             f"can be the place of a recording of recordings.{other.rule} too; give it another "
             "`directory`, or put {uuid} in both names",
             at_name=True,
+            unless=((*path, "directory"), ("recordings", other.rule, "directory")),
         )
 
 
@@ -190,6 +194,11 @@ def _uploaded(
             (*path, "upload"),
             f"can put a recording where one of recordings.{other.rule} is in storages.{name}; put "
             "{uuid} in both names, or give it a storage with another prefix",
+            unless=(
+                (*path, "directory"),
+                ("recordings", other.rule, "directory"),
+                ("storages", name, "options", "endpoint"),
+            ),
         )
     others.append(place)
 
@@ -249,14 +258,16 @@ def _upload(
     if name is None:
         if not recording.keep_local:
             yield source.error(
-                (*path, "keep_local"), "has no meaning without `upload`; remove it, or add that"
+                (*path, "keep_local"),
+                "has no meaning without `upload`; remove it, or add that",
+                unless=[(*path, "upload")],
             )
         return
-    known = dict.fromkeys([*config.storages, *source.declared("storages")])
-    if name not in known:
+    known = source.declared("storages")
+    if name not in config.storages and name not in known:
         hint = suggestions.nearest(name, known) or "; add it under `storages`"
         where = (*path, "upload") if isinstance(recording.upload, str) else (*path, "upload", "to")
-        yield source.error(where, f"there is no storage {name}{hint}")
+        yield source.error(where, f"there is no storage {name}{hint}", unless=[("storages",)])
     if recording.serve and not recording.keep_local:
         yield source.error(
             (*path, "serve"),
@@ -278,7 +289,13 @@ def _serve(
         for name, engine in engines.items()
     ):
         yield source.error(
-            (*path, "serve"), "needs a server with an `http` port; add one to its `listen`"
+            (*path, "serve"),
+            "needs a server with an `http` port; add one to its `listen`",
+            unless=[
+                ("servers", server, *what)
+                for server in source.declared("servers")
+                for what in (("engine",), ("listen", "http"))
+            ],
         )
     for name in config.streams:
         if names.split(names.full_name(name))[0].partition("/")[0] == SERVED_UNDER:

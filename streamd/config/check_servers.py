@@ -33,6 +33,7 @@ class _Listener:
     protocol: str
     host: str
     port: int
+    unless: tuple[DataPath, ...] = ()  # what else decides that it listens there
 
     def clashes(self, other: "_Listener") -> bool:
         return self.host == other.host or _EVERY_ADDRESS in (self.host, other.host)
@@ -69,6 +70,7 @@ def _daemon(config: Config, source: Source) -> Iterator[Problem]:
         yield source.error(
             ("daemon", "status"),
             "is reachable from other machines; add `status_token`, or listen on 127.0.0.1",
+            unless=[("daemon", "status_token")],
         )
 
 
@@ -83,10 +85,13 @@ def _listeners(config: Config, engines: Mapping[str, EngineName | None]) -> Iter
     for name, server in config.servers.items():
         # Not knowing the engine, count the ports that both open.
         listen = listen_of(server, engines[name] or "nginx-rtmp")
+        unless = ("servers", name, "engine"), ("servers", name, "binary")
         for kind, (protocol, host) in _LISTENERS.items():
             number: int | None = getattr(listen, kind)
             if number is not None:
-                yield _Listener(("servers", name, "listen", kind), protocol, host, number)
+                path = ("servers", name, "listen", kind)
+                by_engine = () if server.listen is not None else unless
+                yield _Listener(path, protocol, host, number, by_engine)
 
 
 def _challenges(config: Config) -> Iterator[_Listener]:
@@ -98,7 +103,8 @@ def _challenges(config: Config) -> Iterator[_Listener]:
             seen.add(listen)
             host, port = split_address(listen)
             path = ("certificates", name, "acme", "challenge", "listen")
-            yield _Listener(path, "TCP", _numeric(host), port)
+            others = tuple((*path[:-1], other) for other in ("webroot", "rfc2136"))
+            yield _Listener(path, "TCP", _numeric(host), port, others)
 
 
 def _numeric(host: str) -> str:
@@ -122,6 +128,7 @@ def _ports(
             listener.path,
             f"{listener.protocol} port {listener.port}{default} is already used by "
             f"{'.'.join(map(str, first.path))}; choose another",
+            unless=(first.path, *first.unless, *listener.unless),
         )
 
 
@@ -133,16 +140,21 @@ def _listen(
     path: DataPath = ("servers", name, "listen")
     if server.listen.rtmp is None:
         yield source.error(
-            path, "names no `rtmp` port, which every server needs; add for example `rtmp: 1935`"
+            path,
+            "names no `rtmp` port, which every server needs; add for example `rtmp: 1935`",
+            unless=[(*path, "rtmp")],
         )
     if server.listen.https is not None and server.listen.http is None:
         yield source.error(
-            (*path, "https"), "needs `http` too, which it serves the same as; add `http: 8080`"
+            (*path, "https"),
+            "needs `http` too, which it serves the same as; add `http: 8080`",
+            unless=[(*path, "http")],
         )
     if server.listen.webrtc is not None and server.listen.http is None:
         yield source.error(
             (*path, "webrtc"),
             "needs `http` too, where WebRTC clients connect first; add for example `http: 8080`",
+            unless=[(*path, "http")],
         )
     for kind, title in lacking(engine).items() if engine else ():
         if getattr(server.listen, kind, None) is not None:
@@ -150,6 +162,7 @@ def _listen(
             yield source.error(
                 (*path, kind),
                 f"the engine {engine}{cause} has no {title}; remove this port, or use SRS",
+                unless=(("servers", name, "engine"), ("servers", name, "binary")),
             )
 
 
@@ -162,4 +175,5 @@ def _hls(name: str, server: Server, source: Source) -> Iterator[Problem]:
         yield source.error(
             (*path, "window"),
             f"is shorter than {_FRAGMENTS} fragments, so that players stall; write {least} or more",
+            unless=[(*path, "fragment")],
         )

@@ -37,6 +37,7 @@ def check_sources(config: Config, source: Source, suggestions: Suggestions) -> I
                 yield source.error(
                     (*path, "server"),
                     "has no meaning without `source` or `fallback`; remove it",
+                    unless=((*path, "source"), (*path, "fallback")),
                 )
             continue
         yield from _stream(path, stream, config, source, suggestions)
@@ -73,12 +74,19 @@ def _stream(
         known = dict.fromkeys([*config.servers, *source.declared("servers")])
         if stream.server not in known:
             hint = suggestions.nearest(stream.server, known) or "; add it under `servers`"
-            yield source.error((*path, "server"), f"there is no server {stream.server}{hint}")
+            yield source.error(
+                (*path, "server"),
+                f"there is no server {stream.server}{hint}",
+                unless=[("servers",)],
+            )
 
 
 def _source(path: DataPath, of: StreamSource, source: Source) -> Iterator[Problem]:
+    kinds: tuple[DataPath, ...] = ((*path, "files"), (*path, "url"))
     if of.files is None and of.url is None:
-        yield source.error(path, "is made of nothing; add `files` or `url`", at_name=True)
+        yield source.error(
+            path, "is made of nothing; add `files` or `url`", at_name=True, unless=kinds
+        )
         return
     if of.files is not None and of.url is not None:
         yield source.error(path, "has `files` and `url`; remove one", at_name=True)
@@ -86,7 +94,9 @@ def _source(path: DataPath, of: StreamSource, source: Source) -> Iterator[Proble
     kind, alien = ("files", _PULL_ALONE) if of.files is not None else ("url", _FILES_ALONE)
     for name in alien:
         if name in of.model_fields_set:
-            yield source.error((*path, name), f"has no meaning with `{kind}`; remove it")
+            yield source.error(
+                (*path, name), f"has no meaning with `{kind}`; remove it", unless=kinds
+            )
     if of.files is not None and not of.files:
         yield source.error((*path, "files"), "is empty; name a file")
     yield from _times(path, of, source)
@@ -102,12 +112,16 @@ def _source(path: DataPath, of: StreamSource, source: Source) -> Iterator[Proble
 def _times(path: DataPath, of: StreamSource, source: Source) -> Iterator[Problem]:
     if (of.start is None) != (of.end is None):
         given, missing = ("start", "end") if of.start is not None else ("end", "start")
-        yield source.error((*path, given), f"needs `{missing}` too; add it")
+        yield source.error(
+            (*path, given), f"needs `{missing}` too; add it", unless=[(*path, missing)]
+        )
     elif of.start is not None and of.start == of.end:
         yield source.error((*path, "end"), "is the same time as `start`; remove both for all day")
     if of.start is None and "timezone" in of.model_fields_set:
         yield source.error(
-            (*path, "timezone"), "has no meaning without `start` and `end`; remove it"
+            (*path, "timezone"),
+            "has no meaning without `start` and `end`; remove it",
+            unless=[(*path, "start")],
         )
 
 

@@ -38,7 +38,12 @@ def check_storages(config: Config, source: Source) -> Iterator[Problem]:
         elif not wrong:
             lacking = _lacking(storage)
             if lacking is not None:
-                yield source.error(("storages", name), lacking, at_name=True)
+                yield source.error(
+                    ("storages", name),
+                    lacking,
+                    at_name=True,
+                    unless=[("storages", name, "options")],
+                )
 
 
 def _options_of(storage: Storage) -> list[str]:

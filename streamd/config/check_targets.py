@@ -25,6 +25,11 @@ class _Outlet:
     address: Address
     enabled: bool
 
+    def unless(self) -> Iterator[DataPath]:
+        """Yield what decides where it sends, and whether it does."""
+        for name in ("url", "platform", "key", "enabled"):
+            yield "targets", self.target, name
+
 
 def check_targets(
     config: Config,
@@ -66,7 +71,12 @@ def patterns_of(target: Target) -> tuple[str, ...]:
 
 def _selection(path: DataPath, target: Target, source: Source) -> Iterator[Problem]:
     if target.stream is None and target.streams is None:
-        yield source.error(path, "sends nothing; add `stream` or `streams`", at_name=True)
+        yield source.error(
+            path,
+            "sends nothing; add `stream` or `streams`",
+            at_name=True,
+            unless=((*path, "stream"), (*path, "streams")),
+        )
     elif target.stream is not None and target.streams is not None:
         yield source.error(path, "has `stream` and `streams`; remove one", at_name=True)
     elif target.streams is not None and not target.streams:
@@ -88,10 +98,15 @@ def _key(path: DataPath, target: Target, source: Source) -> Iterator[Problem]:
             message = "has no address; add `url`, or `platform` and `key`"
         else:
             message = f"needs `url`; {preset.title} gives each account its own server"
-        yield source.error(path, message, at_name=True)
+        yield source.error(
+            path, message, at_name=True, unless=((*path, "url"), (*path, "platform"))
+        )
     elif target.url is None and target.key is None:
         yield source.error(
-            path, f"needs `key`; {preset.title} shows it under: {preset.key_hint}", at_name=True
+            path,
+            f"needs `key`; {preset.title} shows it under: {preset.key_hint}",
+            at_name=True,
+            unless=((*path, "key"), (*path, "url")),
         )
     if target.key is not None and has_blank(target.key.get_secret_value()):
         yield source.error((*path, "key"), "holds a space or a control character; remove it")
@@ -138,7 +153,7 @@ def _completeness(
         if target.platform == "custom" or address.query:
             yield source.warning(path, message)
         else:
-            yield source.error(path, message)
+            yield source.error(path, message, unless=[(*path[:-1], "key")])
 
 
 def _one_for_many(
@@ -195,6 +210,7 @@ def _shared(outlets: Iterable[_Outlet], source: Source) -> Iterator[Problem]:
                 outlet.path,
                 f"sends {same[0]} to the same address and key as targets.{same[1].target}; "
                 "remove one",
+                unless=(*outlet.unless(), *same[1].unless()),
             )
         elif same is not None:
             yield source.warning(outlet.path, "is the same address as `url`; give another")
@@ -222,4 +238,9 @@ def _cycles(
             loop[0].path,
             f"feeds itself without end: {' -> '.join(way)}; let one of them publish another "
             "stream, or elsewhere",
+            unless=[
+                *own.uncertain(source.left_out),
+                *((*feed.path[:2], "enabled") for feed in loop),
+                *((*feed.path[:2], "key") for feed in loop),
+            ],
         )

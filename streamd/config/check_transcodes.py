@@ -67,7 +67,12 @@ def _video(path: DataPath, video: TranscodeVideo, source: Source) -> Iterator[Pr
         yield from _unused(path, video, _ENCODED_VIDEO, source)
         return
     if video.bitrate is None:
-        yield source.error(path, "needs `bitrate` to encode; write for example 2500k", at_name=True)
+        yield source.error(
+            path,
+            "needs `bitrate` to encode; write for example 2500k",
+            at_name=True,
+            unless=((*path, "bitrate"), (*path, "codec")),
+        )
     for name in ("width", "height"):
         pixels = getattr(video, name)
         if pixels is not None and pixels % 2:
@@ -92,7 +97,11 @@ def _unused(
 ) -> Iterator[Problem]:
     for name in fields:
         if name in of.model_fields_set:
-            yield source.error((*path, name), f"has no meaning with `codec: {of.codec}`; remove it")
+            yield source.error(
+                (*path, name),
+                f"has no meaning with `codec: {of.codec}`; remove it",
+                unless=[(*path, "codec")],
+            )
 
 
 def transcode_feeds(config: Config) -> Iterator[Feed]:

@@ -5,7 +5,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,13 @@ from streamd.config.check_files import check_files
 from streamd.config.check_media import MediaFindings, check_media
 from streamd.config.check_pairs import check_pairs, own_files
 from streamd.config.check_storages import check_storages
-from streamd.config.data_path import DataPath
 from streamd.config.defaults import Machine
 from streamd.config.files import ConfigFiles
+from streamd.config.left_out import LeftOut
 from streamd.config.models import NAMED_SECTIONS, Config
-from streamd.config.problems import schema_problems, unsound_objects
+from streamd.config.problems import schema_problems, what_is_wrong
 from streamd.config.references import References
-from streamd.config.source import Document, Source
+from streamd.config.source import Document, Doubtful, Source
 from streamd.errors import ConfigError, Problem
 
 
@@ -101,16 +101,11 @@ def _load(
     media = MediaFindings()
     if data is not None:
         source = Source(tuple(reading.documents), reading.references.values)
-        config, sound = _validate(data, source, reading)
+        config, sound, left_out = _validate(data, source, reading)
         if sound is not None:
             files |= own_files(sound)
-            problems += check(sound, source, machine=machine, now=now)
-            problems += check_storages(sound, source)
-            if machine is not None:
-                problems += check_files(sound, source, machine=machine)
-                problems += check_pairs(sound, source, machine=machine)
-                media = check_media(sound, source, machine=machine)
-                problems += media.problems
+            found, media = _checked(sound, replace(source, left_out=left_out), machine, now)
+            problems += found
     errors = [problem for problem in problems if not problem.warning]
     if errors or config is None or data is None:
         raise ConfigError(errors, files=files, directories=directories)
@@ -125,6 +120,23 @@ def _load(
         data={name: found for name, found in data.items() if name != "include"},
         media=media.notes,
     )
+
+
+def _checked(
+    sound: Config, source: Source, machine: Machine | None, now: datetime
+) -> tuple[list[Problem], MediaFindings]:
+    """Return what checks of the whole say, without what they say of what was left out."""
+    media = MediaFindings()
+    problems = [
+        *check(sound, source, machine=machine, now=now),
+        *check_storages(sound, source),
+    ]
+    if machine is not None:
+        problems += check_files(sound, source, machine=machine)
+        problems += check_pairs(sound, source, machine=machine)
+        media = check_media(sound, source, machine=machine)
+        problems += media.problems
+    return [problem for problem in problems if not isinstance(problem, Doubtful)], media
 
 
 @contextmanager
@@ -167,23 +179,36 @@ def restore(data: Mapping[str, Any], file: str) -> Config:
 
 def _validate(
     data: dict[str, Any], source: Source, reading: ConfigFiles
-) -> tuple[Config | None, Config | None]:
-    """Return the configuration, and of it what is sound enough for checks of the whole."""
-    unsound = {path[:2] for path in reading.spoilt}
+) -> tuple[Config | None, Config | None, LeftOut]:
+    """Return the configuration; what of it is fit for checks of the whole; and what is not."""
+    left_out = LeftOut(frozenset(reading.spoilt))
     config = None
     try:
         config = _typed(data, source)
     except ValidationError as error:
         reading.problems += schema_problems(error, source, reading.spoilt)
-        unsound |= unsound_objects(error)
-    if not reading.complete or () in unsound:
-        return config, None
-    if not unsound:
-        return config, config
-    try:
-        return config, Config.model_validate(_without(data, unsound))
-    except ValidationError:
-        return config, None
+        left_out = LeftOut(left_out.paths | what_is_wrong(error, data))
+    if not reading.complete:
+        return config, None, left_out
+    if config is not None and not left_out.paths:
+        return config, config, left_out
+    return config, *_sound(data, left_out)
+
+
+def _sound(data: Mapping[str, Any], left_out: LeftOut) -> tuple[Config | None, LeftOut]:
+    """Leave out no more than has to be, and return what is left, and all that is not.
+
+    Where what was left out has to be there, what holds it goes too.
+    """
+    while () not in left_out.paths:
+        try:
+            return Config.model_validate(left_out.without(data) | {"version": 1}), left_out
+        except ValidationError as error:
+            more = LeftOut(left_out.paths | what_is_wrong(error, data))
+        if more == left_out:
+            break
+        left_out = more
+    return None, left_out
 
 
 def _typed(data: dict[str, Any], source: Source) -> Config:
@@ -210,19 +235,6 @@ def _typed(data: dict[str, Any], source: Source) -> Config:
             holder = holder[step]
         holder[path[-1]] = written
     return Config.model_validate(data)
-
-
-def _without(data: Mapping[str, Any], paths: set[DataPath]) -> dict[str, Any]:
-    rest: dict[str, Any] = {name: found for name, found in data.items() if (name,) not in paths}
-    for top in {path[0] for path in paths if len(path) == 2} & rest.keys():
-        section = rest[str(top)]
-        if isinstance(section, dict):
-            rest[str(top)] = {
-                name: found for name, found in section.items() if (top, name) not in paths
-            }
-        else:
-            del rest[str(top)]
-    return rest | {"version": 1}
 
 
 _HOLDERS = (SecretStr, BaseModel, dict, tuple)

@@ -1,10 +1,13 @@
 """Which addresses mean a stream on a server of the file itself. Pure."""
 
 import re
+from collections.abc import Iterator
 from urllib.parse import parse_qsl, urlsplit
 
 from streamd import names
 from streamd.config.addresses import Address
+from streamd.config.data_path import DataPath
+from streamd.config.left_out import LeftOut
 from streamd.config.models import Config
 
 _HTTP_ENDINGS = (".flv", ".m3u8", ".ts")
@@ -21,6 +24,12 @@ class OwnServers:
         self._rtmp = {listen.rtmp for listen in listens} | ({1935} if usual else set())
         self._srt = {listen.srt for listen in listens} | ({10080} if usual else set())
         self._http = {listen.http for listen in listens} | ({8080} if usual else set())
+
+        self._listens: list[DataPath] = [("servers", name, "listen") for name in config.servers]
+
+    def uncertain(self, left_out: LeftOut) -> Iterator[DataPath]:
+        """Yield the paths of ports that are usual ones, because what the file has is wrong."""
+        return filter(left_out.concerns, self._listens)
 
     def published(self, address: Address) -> str | None:
         """Return the stream that sending to an address publishes here; None elsewhere."""

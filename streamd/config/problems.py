@@ -1,6 +1,6 @@
 """From what pydantic says of the data to what an operator reads."""
 
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Mapping, Set
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic import ValidationError
@@ -46,9 +46,36 @@ def schema_problems(error: ValidationError, source: Source, flawed: Set[DataPath
     ]
 
 
-def unsound_objects(error: ValidationError) -> set[DataPath]:
-    """Return the paths of the objects and top-level fields in which pydantic's errors lie."""
-    return {shape.spot(details["loc"]).path[:2] for details in error.errors(include_url=False)}
+def what_is_wrong(error: ValidationError, data: Mapping[str, Any]) -> frozenset[DataPath]:
+    """Return the paths that pydantic's errors would go with, if they were left out of the data.
+
+    Of an unknown name, the known one that it probably means is among them, where that is missing.
+    """
+    wrong: set[DataPath] = set()
+    meant: dict[tuple[str, tuple[str, ...]], str] = {}
+    suggestions = Suggestions()
+    for details in error.errors(include_url=False):
+        path = shape.spot(details["loc"]).path
+        if details["type"] == "missing":
+            wrong.add(path[:-1] or path)
+            continue
+        wrong.add(path)
+        if details["type"] == "extra_forbidden":
+            name, known = str(path[-1]), shape.fields_at(path[:-1])
+            if (name, known) not in meant:
+                meant[name, known] = suggestions.nearest_name(name, known)
+            likely = (*path[:-1], meant[name, known])
+            if likely[-1] and not _is_there(likely, data):
+                wrong.add(likely)
+    return frozenset(wrong)
+
+
+def _is_there(path: DataPath, data: Any) -> bool:
+    for step in path:
+        if not isinstance(data, Mapping) or step not in data:
+            return False
+        data = data[step]
+    return True
 
 
 def _problem(

@@ -11,10 +11,17 @@ from functools import cached_property
 
 from streamd.config import yaml_tree
 from streamd.config.data_path import DataPath, render
+from streamd.config.left_out import NOTHING, LeftOut
 from streamd.config.yaml_tree import Node, Scalar
 from streamd.errors import Problem
 
 _SHORTEST_MASKED = 4
+
+
+class Doubtful(Problem):
+    """What a check finds because of what was left out, so that it may be untrue: not to be told."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True)
@@ -58,25 +65,42 @@ class Document:
 class Source:
     """The files that a configuration was read from, the first one first.
 
-    `masks` maps values that came from references to how they are written, for messages.
+    Attributes:
+        documents: the files.
+        masks: values that came from references, and how they are written, for messages.
+        left_out: what is in the files, and not in the data that paths lead through.
     """
 
     documents: tuple[Document, ...]
     masks: Mapping[str, str] = field(default_factory=dict, repr=False)
+    left_out: LeftOut = NOTHING
 
-    def error(self, path: DataPath, message: str, *, at_name: bool = False) -> Problem:
-        """Return an error at a path of the data.
+    def error(
+        self,
+        path: DataPath,
+        message: str,
+        *,
+        at_name: bool = False,
+        unless: Iterable[DataPath] = (),
+    ) -> Problem:
+        """Return an error at a path of the data; a `Doubtful` one where that was left out.
 
         Args:
             path: what is wrong; where the file does not say it, the nearest thing around it.
             message: what is wrong and what to do.
             at_name: point at the last name of the path and not at its value.
+            unless: what else it follows from: where one of these was left out, and has its
+                default now, it is doubtful too.
         """
-        return self._problem(path, message, at_name, warning=False)
+        written = self.left_out.as_written(path)
+        problem = self._problem(written, message, at_name, warning=False)
+        if any(map(self.left_out.concerns, (written, *unless))):
+            return Doubtful(problem.file, problem.line, problem.column, problem.path, message)
+        return problem
 
     def warning(self, path: DataPath, message: str, *, at_name: bool = False) -> Problem:
         """Return a warning at a path of the data; as `error`."""
-        return self._problem(path, message, at_name, warning=True)
+        return self._problem(self.left_out.as_written(path), message, at_name, warning=True)
 
     def place(self, path: DataPath) -> str:
         """Write where the last name of a path stands, as `file:line:column`."""
@@ -90,12 +114,12 @@ class Source:
 
     def declared(self, section: str) -> list[str]:
         """Return the names in a section over all files, also of what is not sound."""
-        return [str(path[1]) for path in self._owners if path[0] == section and len(path) == 2]
+        return self._declared.get(section, [])
 
     def released(self) -> "Source":
         """Return the same without the trees in memory; a position parses its file again."""
         documents = tuple(Document(document.file, document.text) for document in self.documents)
-        return Source(documents, self.masks)
+        return Source(documents, self.masks, self.left_out)
 
     def _problem(self, path: DataPath, message: str, at_name: bool, *, warning: bool) -> Problem:
         document, node, name, rest = self._find(path)
@@ -129,6 +153,14 @@ class Source:
             if owner is not None:
                 return owner
         return self.documents[0]
+
+    @cached_property
+    def _declared(self) -> dict[str, list[str]]:
+        declared: dict[str, list[str]] = {}
+        for section, *name in self._owners:
+            if name:
+                declared.setdefault(str(section), []).append(str(name[0]))
+        return declared
 
     @cached_property
     def _owners(self) -> dict[DataPath, Document]:

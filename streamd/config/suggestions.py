@@ -18,6 +18,11 @@ class Suggestions:
 
     def nearest(self, word: str, known: Iterable[str]) -> str:
         """Return `; did you mean X?` to put behind a message, or nothing."""
+        best = self.nearest_name(word, known)
+        return f"; did you mean {best}?" if best else ""
+
+    def nearest_name(self, word: str, known: Iterable[str]) -> str:
+        """Return the known name that was probably meant, or nothing."""
         best, likeness = "", _LIKENESS
         matcher = SequenceMatcher(autojunk=False)
         matcher.set_seq2(word)
@@ -30,4 +35,4 @@ class Suggestions:
                 continue
             if matcher.ratio() > likeness:
                 best, likeness = name, matcher.ratio()
-        return f"; did you mean {best}?" if best else ""
+        return best

@@ -288,6 +288,7 @@ def test_an_object_in_order_is_checked_beside_one_that_is_not(tmp_path: Path) ->
         "targets:\n  t: {stream: bad, url: 'rtmp://h/a/k'}\n"
     )
     assert problems_of(tmp_path, text) == [
+        "config.yaml:4:16: streams.bad.keys[0]: there is no key b; add it under `keys`",
         "config.yaml:4:20: streams.bad.kyes: is not a field here; did you mean keys?",
         "config.yaml:5:17: streams.good.keys[0]: there is no key b; add it under `keys`",
     ]

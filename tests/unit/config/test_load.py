@@ -166,6 +166,7 @@ def test_included_files_are_merged_by_name(tmp_path: Path) -> None:
             "",
             {"conf.d/1.yaml": 'streams: {a: {keys: [b], x: 1}}\nkeys: {c: {secret: "${env:C}"}}\n'},
             [
+                "conf.d/1.yaml:1:22: streams.a.keys[0]: there is no key b; add it under `keys`",
                 "conf.d/1.yaml:1:26: streams.a.x: is not a field here; there are keys, "
                 "key_in_name, source, fallback, server",
                 "conf.d/1.yaml:2:20: keys.c.secret: the environment variable C is not set; set "
