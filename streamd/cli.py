@@ -1,6 +1,7 @@
 """The command line: every command with what it takes."""
 
 import argparse
+import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -190,7 +191,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         flags = {name: getattr(parsed, name, None) for name in Settings.model_fields}
         return handler(parsed, read_settings(**flags))
     except StreamdError as error:
-        print(error, file=sys.stderr)
+        if getattr(parsed, "json", False):
+            print(json.dumps({"ok": False, "errors": error.as_json()}, indent=2))
+        else:
+            print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

@@ -8,6 +8,10 @@ from pathlib import Path
 class StreamdError(Exception):
     """The base of every error that streamd raises on purpose."""
 
+    def as_json(self) -> list[dict[str, str | int]]:
+        """Return what scripts are told, as JSON types: a `message` for each thing that is wrong."""
+        return [{"message": str(self)}]
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
@@ -32,6 +36,16 @@ class Problem:
         kind = "warning" if self.warning else ""
         return ": ".join(part for part in (where, self.path, kind, self.message) if part)
 
+    def as_json(self) -> dict[str, str | int]:
+        """Return what scripts are told of it, as JSON types."""
+        return {
+            "file": self.file,
+            "line": self.line,
+            "column": self.column,
+            "path": self.path,
+            "message": self.message,
+        }
+
 
 class ConfigError(StreamdError):
     """The configuration cannot be used. Holds every problem found, in file order.
@@ -51,6 +65,10 @@ class ConfigError(StreamdError):
         self.files = files
         self.directories = directories
         super().__init__("\n".join(map(str, self.problems)))
+
+    def as_json(self) -> list[dict[str, str | int]]:
+        """Return every problem with its place, as JSON types."""
+        return [problem.as_json() for problem in self.problems]
 
 
 class SettingsError(StreamdError):

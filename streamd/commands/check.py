@@ -3,8 +3,6 @@
 import argparse
 import json
 import sys
-from collections.abc import Sequence
-from typing import Any
 
 from streamd.config.here import read
 from streamd.config.schema import json_schema
@@ -26,7 +24,8 @@ def check(arguments: argparse.Namespace, settings: Settings) -> int:
     failed = bool(problems) or (arguments.strict and bool(warnings))
     if arguments.json:
         listed = {"errors": problems, "warnings": warnings}
-        print(json.dumps({"ok": not failed} | {k: _plain(v) for k, v in listed.items()}, indent=2))
+        told = {name: [each.as_json() for each in found] for name, found in listed.items()}
+        print(json.dumps({"ok": not failed} | told, indent=2))
         return int(failed)
     for problem in problems:
         print(problem, file=sys.stderr)
@@ -41,8 +40,3 @@ def schema(_arguments: argparse.Namespace, _settings: Settings) -> int:
     """Print the JSON Schema of the file."""
     print(json.dumps(json_schema(), indent=2))
     return 0
-
-
-def _plain(problems: Sequence[Problem]) -> list[dict[str, Any]]:
-    fields = ("file", "line", "column", "path", "message")
-    return [{name: getattr(problem, name) for name in fields} for problem in problems]

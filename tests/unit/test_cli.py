@@ -184,6 +184,27 @@ def test_what_needs_a_daemon_says_that_none_runs(cli: Cli, command: str) -> None
     assert "no streamd answers" in err
 
 
+@pytest.mark.parametrize("command", ["status", "reload", "plan", "urls", "recordings", "doctor"])
+def test_what_fails_is_json_too_where_that_is_asked_for(
+    cli: Cli, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STREAMD_SUPERVISOR", "both")
+    status, out, err = cli(command, "--json")
+    told = json.loads(out)
+    assert (status, told["ok"], err) == (1, False, "")
+    assert [error.keys() for error in told["errors"]] == [{"message"}]
+    assert "STREAMD_SUPERVISOR" in told["errors"][0]["message"]
+
+
+@pytest.mark.parametrize("command", ["plan", "urls"])
+def test_what_is_wrong_with_the_file_is_json_as_check_prints_it(cli: Cli, command: str) -> None:
+    cli.config.write_text(BAD)
+    checked = json.loads(cli("check", "--json")[1])
+    status, out, err = cli(command, "--json")
+    assert (status, json.loads(out), err) == (1, {"ok": False, "errors": checked["errors"]}, "")
+    assert {error["line"] for error in checked["errors"]} == {3, 4}
+
+
 @pytest.mark.parametrize("wait", ["soon", "-1s", "5"])
 def test_a_wait_that_is_none_is_refused_before_anything_is_asked(cli: Cli, wait: str) -> None:
     status, _, err = cli("reload", f"--wait={wait}")
