@@ -17,13 +17,22 @@ from streamd.changes.change import Change, Preview, live_consumers
 from streamd.changes.compare import changes, with_notes
 from streamd.changes.recordings import archives_touched
 from streamd.changes.streams import both_jobs, differs
+from streamd.config.data_path import DataPath
 from streamd.config.defaults import Machine
 from streamd.config.here import last_good, read
 from streamd.config.load import Loaded, secrets_of_config
+from streamd.config.source import Source
 from streamd.config_state import ConfigState, ConfigStateName
 from streamd.desire import desire
 from streamd.desired import Desired
-from streamd.errors import ConfigError, PlanRefusedError, PortTakenError, Problem, StreamdError
+from streamd.errors import (
+    ConfigError,
+    PlanRefusedError,
+    PortError,
+    PortTakenError,
+    Problem,
+    StreamdError,
+)
 from streamd.ffmpeg.binary import inspect
 from streamd.ffmpeg.facts import FFmpegBinary
 from streamd.guard import guard
@@ -139,7 +148,10 @@ class Configuration:
             if not force:
                 self._guard(found, loaded)
         untouched = self._untouched(found, old, accepted.desired)
-        await self._take(accepted)
+        try:
+            await self._take(accepted)
+        except PortError as error:
+            raise ConfigError(_placed(error, loaded.source)) from error
         self._set_state("applied", loaded.hash, errors=loaded.warnings, untouched=untouched)
         await self._keep(loaded)
         log.info(
@@ -192,7 +204,7 @@ class Configuration:
             try:
                 await self._servers.test(server, old.values() if self.applied else None)
             except StreamdError as error:
-                raise ConfigError([loaded.source.error(("servers", name), str(error))]) from error
+                raise ConfigError(_placed(error, loaded.source, ("servers", name))) from error
         return Accepted(desired, ffmpeg, loaded.secrets, loaded)
 
     async def _ffmpeg(self, path: Path) -> FFmpegBinary:
@@ -310,6 +322,13 @@ class Configuration:
             touched = archives_touched(change, desired)
             running = {name for name in running if rule_of_archive(name) not in touched}
         return len(running)
+
+
+def _placed(error: StreamdError, source: Source, path: DataPath = ()) -> list[Problem]:
+    """Say where in the file what is refused stands: each port of a `PortError`, or the path."""
+    if isinstance(error, PortError):
+        return [source.error((*path, *below), why) for below, why in error.reasons]
+    return [source.error(path, str(error))]
 
 
 def _taken(error: BaseException | None) -> PortTakenError | None:

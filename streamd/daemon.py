@@ -27,7 +27,7 @@ from streamd.control_api import ControlServer, changes_json
 from streamd.desired import Desired, ServerSpec
 from streamd.engines.base import HookRequest, MediaEngine
 from streamd.engines.select import make_engine
-from streamd.errors import ConfigError, ControlError, StreamdError
+from streamd.errors import ConfigError, ControlError, PortError, SettingsError, StreamdError
 from streamd.listeners import Listeners
 from streamd.logs import set_secrets
 from streamd.notify import Notifier
@@ -180,7 +180,10 @@ class Daemon:
     async def _load_first(self) -> None:
         try:
             await self._configuration.reload(asked=True)
-        except ConfigError:
+        except ConfigError as error:
+            if isinstance(error.__cause__, PortError):
+                # The file may be good; the next start finds the port free, or somebody makes it so.
+                raise SettingsError(str(error)) from error
             if not self._settings.fallback:
                 raise
             await self._configuration.fall_back()

@@ -1,6 +1,6 @@
 """What can go wrong, on one screen. Every message is written for the operator who reads it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,15 +79,29 @@ class EngineError(StreamdError):
     """A media server could not be tested, started, asked or changed."""
 
 
-class PortTakenError(EngineError, SettingsError):
-    """Somebody else has a port that is to be listened at.
+class PortError(EngineError, SettingsError):
+    """Ports cannot be listened at.
 
-    `is_free` tells whether nobody has it any more. It asks the kernel, and blocks for no longer.
+    `reasons` says why of each, behind the names of the field that has it: those below a server, as
+    `("listen", "rtmp")`, or those from the top, as `("daemon", "status")`.
     """
 
-    def __init__(self, message: str, is_free: Callable[[], bool]) -> None:
+    def __init__(self, reasons: Sequence[tuple[tuple[str, ...], str]]) -> None:
+        self.reasons = reasons
+        super().__init__("\n".join(f"{'.'.join(path)}: {why}" for path, why in reasons))
+
+
+class PortTakenError(PortError):
+    """Somebody else has ports that are to be listened at.
+
+    `is_free` tells whether nobody has them any more. It asks the kernel, and blocks for no longer.
+    """
+
+    def __init__(
+        self, reasons: Sequence[tuple[tuple[str, ...], str]], is_free: Callable[[], bool]
+    ) -> None:
         self.is_free = is_free
-        super().__init__(message)
+        super().__init__(reasons)
 
 
 class SupervisorError(StreamdError):

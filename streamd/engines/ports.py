@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from streamd.engines.base import OpenPort
-from streamd.errors import EngineError, PortTakenError, SettingsError
+from streamd.errors import PortError, PortTakenError
 
 PROBE_TIMEOUT_S = 2.0
 
@@ -37,8 +37,8 @@ def check_free(ports: Sequence[OpenPort], except_for: Collection[int] = ()) -> N
     SRS shares its ports with another SRS without a word, so this has to be asked before.
 
     Raises:
-        PortTakenError: others have some of them; one line for each.
-        EngineError: likewise, but that they are free is not all that it takes.
+        PortTakenError: others have some of them.
+        PortError: likewise, but that they are free is not all that it takes.
     """
     errors = [
         (port, error)
@@ -47,18 +47,18 @@ def check_free(ports: Sequence[OpenPort], except_for: Collection[int] = ()) -> N
     ]
     if not errors:
         return
-    why = "\n".join(f"listen.{port.field}: {explained(error, port)}" for port, error in errors)
+    reasons = [(("listen", port.field), explained(error, port)) for port, error in errors]
     if any(error.errno != errno.EADDRINUSE for _, error in errors):
-        raise EngineError(why)
-    raise PortTakenError(why, lambda: all(bind_error(port) is None for port, _ in errors))
+        raise PortError(reasons)
+    raise PortTakenError(reasons, lambda: all(bind_error(port) is None for port, _ in errors))
 
 
-def refusal(error: OSError, port: OpenPort) -> SettingsError:
+def refusal(error: OSError, port: OpenPort) -> PortError:
     """Return what to raise of an address of the daemon that cannot be listened at."""
-    why = f"daemon.{port.field}: {explained(error, port)}"
+    reasons = [(("daemon", port.field), explained(error, port))]
     if error.errno != errno.EADDRINUSE:
-        return SettingsError(why)
-    return PortTakenError(why, lambda: bind_error(port) is None)
+        return PortError(reasons)
+    return PortTakenError(reasons, lambda: bind_error(port) is None)
 
 
 def bind_error(port: OpenPort) -> OSError | None:

@@ -9,7 +9,8 @@ import socket
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from streamd.errors import FFmpegError
+from streamd.engines.base import OpenPort
+from streamd.engines.ports import refusal
 from streamd.ffmpeg.track import Track, advance, parse_report
 from streamd.supervision.protocol import PID_NETWORK
 
@@ -35,7 +36,7 @@ class ProgressReceiver:
         return MappingProxyType(self._tracks)
 
     def open(self) -> None:
-        """Take the port (UDP). Raises FFmpegError when it cannot be had."""
+        """Take the port (UDP). Raises PortError when it cannot be had."""
         host, port = self._address
         receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         try:
@@ -43,10 +44,7 @@ class ProgressReceiver:
             receiver.bind(self._address)
         except OSError as error:
             receiver.close()
-            raise FFmpegError(
-                f"FFmpeg cannot report its progress to {host}:{port} (UDP): {error.strerror}; "
-                "choose another address for `daemon.hooks`"
-            ) from error
+            raise refusal(error, OpenPort("hooks", port, "udp", host)) from error
         self._socket = receiver
 
     def close(self) -> None:

@@ -1,6 +1,7 @@
 """Trouble on the machine: ports taken, two daemons, disks that are full."""
 
 import json
+import re
 import socket
 import time
 import urllib.request
@@ -74,6 +75,7 @@ def test_a_save_that_moves_a_server_to_a_taken_port_is_refused(daemon: Streamd) 
         wait_until_sync(lambda: daemon.status()["config"]["state"] == "rejected")
         (error,) = daemon.status()["config"]["errors"]
         assert f"TCP port {port} is taken" in error["message"]
+        assert error["path"] == "servers.main.listen.rtmp"
         assert error["line"] > 0
         assert daemon.pids() == before
         assert encoder.alive()
@@ -126,6 +128,17 @@ def test_nothing_of_the_last_good_file_is_shown_either(daemon: Streamd) -> None:
     logs = [path.read_text(errors="replace") for path in (daemon.directory / "log").iterdir()]
     assert SECRET not in daemon.log + json.dumps(daemon.status())
     assert not any(SECRET in text for text in logs)
+
+
+def test_a_start_without_the_port_of_the_hooks_says_where_that_stands(daemon: Streamd) -> None:
+    daemon.write(daemon.head() + BASE)
+    with taken(daemon.hooks):
+        daemon.start(ready=False)
+        assert daemon.process is not None
+        assert daemon.process.wait(30) == 1  # and not 78, after which systemd starts no more
+    place = rf"{daemon.config}:\d+:\d+: daemon\.hooks: "
+    assert re.search(rf"{place}TCP port {daemon.hooks} is taken", daemon.log)
+    assert "Traceback" not in daemon.log
 
 
 def test_a_busy_status_port_keeps_no_media_off_the_air(daemon: Streamd) -> None:

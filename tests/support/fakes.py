@@ -279,7 +279,8 @@ class FakeEngine:
     async def check_ports(self, *, except_for: frozenset[int] = frozenset()) -> None:
         await _behave(self.server.start, "the start")
         if self.server.busy is not None:
-            raise PortTakenError(self.server.busy, lambda: self.server.busy is None)
+            reasons = [(("listen", "rtmp"), self.server.busy)]
+            raise PortTakenError(reasons, lambda: self.server.busy is None)
 
     async def probe(self) -> Mapping[str, bool]:
         self._pid()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from streamd.configuration import Accepted, Configuration
-from streamd.errors import ConfigError, PlanRefusedError, StreamdError
+from streamd.errors import ConfigError, PlanRefusedError, PortTakenError, StreamdError
 from tests.support.core import Core, core_in, running
 from tests.support.waiting import wait_until
 
@@ -119,6 +119,40 @@ async def test_a_file_that_was_refused_for_a_port_is_worth_a_try_once_that_is_fr
     assert daemon.configuration.waited_for_port()
     await daemon.configuration.reload()
     assert (daemon.state, daemon.configuration.waited_for_port()) == ("applied", False)
+
+
+async def test_a_port_that_others_have_is_told_where_it_stands(daemon: Daemon) -> None:
+    await daemon.save(FILE)
+    daemon.core.main.busy = "TCP port 1936 is taken"
+    with pytest.raises(ConfigError) as caught:
+        await daemon.save(FILE.replace("rtmp: 1935", "rtmp: 1936"))
+    assert str(caught.value) == (
+        f"{daemon.path}:4:57: servers.main.listen.rtmp: TCP port 1936 is taken"
+    )
+    with pytest.raises(ConfigError) as caught:  # now with the usual ports
+        await daemon.save(FILE.replace(", listen: {rtmp: 1935, api: 1985}", ""))
+    assert str(caught.value) == (
+        f"{daemon.path}:4:3: servers.main.listen.rtmp: TCP port 1936 is taken"
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "place"),
+    [("status: '127.0.0.1:3999', ", ":2:18"), ("", ":2:1")],
+    ids=["written", "by default"],
+)
+async def test_an_address_of_the_daemon_that_others_have_is_too(
+    daemon: Daemon, fields: str, place: str
+) -> None:
+    await daemon.save(FILE)
+    daemon.refusal = PortTakenError([(("daemon", "status"), "TCP port 1 is taken")], lambda: True)
+    with pytest.raises(ConfigError) as caught:
+        await daemon.save(FILE.replace("max_stop: 50%", f"{fields}max_stop: 40%"))
+    assert str(caught.value) == f"{daemon.path}{place}: daemon.status: TCP port 1 is taken"
+    assert daemon.configuration.waited_for_port()
+    daemon.refusal = None
+    await daemon.configuration.reload()
+    assert daemon.state == "applied"
 
 
 async def test_a_file_that_was_refused_for_something_else_waits_for_no_port(
