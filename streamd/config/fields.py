@@ -301,6 +301,12 @@ def _stream_name(value: str) -> str:
     return value
 
 
+def _one_stream_name(value: str) -> str:
+    if "*" in _pattern(value):
+        raise ValueError("is a pattern; name one stream, without *")
+    return value
+
+
 def _timestamp(value: object) -> datetime:
     moment = value
     if isinstance(value, str):
@@ -369,6 +375,8 @@ TimeZone = Annotated[str, InWords("time zone"), AfterValidator(_time_zone)]
 Address = Annotated[str, InWords("HOST:PORT"), AfterValidator(_address)]
 StreamPattern = Annotated[str, InWords("stream name or pattern"), AfterValidator(_pattern)]
 StreamName = Annotated[str, InWords("stream name"), AfterValidator(_stream_name)]
+"""Where several streams can be named beside it, under `streams`."""
+OneStreamName = Annotated[str, InWords("stream name"), AfterValidator(_one_stream_name)]
 AbsolutePath = Annotated[
     Path,
     InWords("absolute path"),

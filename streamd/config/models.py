@@ -20,6 +20,7 @@ from streamd.config.fields import (
     Flag,
     Host,
     Name,
+    OneStreamName,
     Percentage,
     Platform,
     Port,
@@ -289,8 +290,8 @@ class TranscodeAudio(Model):
 class Transcode(Model):
     """One stream made into another. Those of one stream share one FFmpeg and one decode."""
 
-    stream: StreamName = Field(description="The stream that is transcoded while it is live.")
-    to: StreamName = Field(description="The stream that it becomes; nobody else publishes it.")
+    stream: OneStreamName = Field(description="The stream that is transcoded while it is live.")
+    to: OneStreamName = Field(description="The stream that it becomes; nobody else publishes it.")
     video: TranscodeVideo = Field(
         default_factory=lambda: TranscodeVideo(codec="copy"), description="The video."
     )

@@ -67,8 +67,7 @@ CASES: dict[str, tuple[str, list[str]]] = {
         "transcodes: {t: {stream: a*, to: b}}\n"
         "targets: {t: {stream: b, url: 'rtmp://h/a/k'}, u: {stream: c, url: 'rtmp://h/a/l'}}\n",
         [
-            "config.yaml:3:26: transcodes.t.stream: 'a*' is a pattern; write it in a list under "
-            "`streams` instead",
+            "config.yaml:3:26: transcodes.t.stream: 'a*' is a pattern; name one stream, without *",
             "config.yaml:4:60: targets.u.stream: nothing under `streams` lets c be published; add "
             "it under `streams`",
         ],

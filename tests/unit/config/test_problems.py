@@ -173,6 +173,16 @@ CASES: dict[str, tuple[str, list[str]]] = {
             "`streams` instead"
         ],
     ),
+    "a pattern for a transcode": (
+        HEAD
+        + "streams: {rooms/*: {keys: any}}\n"
+        + "transcodes: {t: {stream: rooms/*, to: 'small/*'}}\n",
+        [
+            f"config.yaml:3:{column}: transcodes.t.{field}: {value!r} is a pattern; name one "
+            "stream, without *"
+            for column, field, value in ((26, "stream", "rooms/*"), (39, "to", "small/*"))
+        ],
+    ),
     "the same name twice": (
         HEAD + "keys:\n  a: {secret: 0123456789abcdef}\n  b: 1\n  'a': {}\nversion: 1\n",
         [
