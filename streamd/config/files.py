@@ -83,7 +83,7 @@ class ConfigFiles:
             root = document.root
         except YamlFault as fault:
             raise _UnusableError(document.problem(fault.offset, (), fault.message)) from fault
-        if not document.text.strip():
+        if not document.text.strip() and not self.documents:  # it is not an included one
             raise _UnusableError(document.problem(0, (), "is empty; begin it with `version: 1`"))
         if root is not None and not isinstance(root, yaml_tree.Mapping):
             message = "is not a mapping; write `name: value` lines"
