@@ -8,6 +8,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 
 from streamd.config import yaml_tree
 from streamd.config.data_path import DataPath, render
@@ -94,7 +95,7 @@ class Source:
         """
         written = self.left_out.as_written(path)
         problem = self._problem(written, message, at_name, warning=False)
-        if any(map(self.left_out.concerns, (written, *unless))):
+        if any(map(self.left_out.concerns, chain([written], unless))):
             return Doubtful(problem.file, problem.line, problem.column, problem.path, message)
         return problem
 
