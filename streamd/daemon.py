@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 import platform
 import signal
 import time
@@ -43,7 +42,7 @@ from streamd.status.gather import gather
 from streamd.status.http_api import StatusServer
 from streamd.status.report import remember, report
 from streamd.status.snapshot import Memory, Snapshot
-from streamd.supervision.exits import wait_for_exit
+from streamd.supervision.keeping import keep_up
 from streamd.supervision.supervisord import Supervisord
 from streamd.version import __version__
 from streamd.wanted import archive_jobs
@@ -58,7 +57,6 @@ MEMORY_S = 5.0
 WATCHDOG_S = 5.0
 PORTS_S = 5.0
 STATUS_AGAIN_S = 5.0
-SUPERVISORD_AGAIN_S = 1.0
 LOOP_AGAIN_S = 1.0
 
 PASS_LIMIT_S = 60.0
@@ -388,17 +386,7 @@ class Daemon:
     # Loops
 
     async def _keep_supervisord(self) -> None:
-        """Bring supervisord back whenever it ends."""
-        while True:
-            try:
-                pid = await self._supervisord.ensure_running(external=self._is_external)
-            except StreamdError as error:
-                log.error("supervisord.unavailable", error=str(error))
-                await asyncio.sleep(SUPERVISORD_AGAIN_S)
-                continue
-            self._reconciler.wake()
-            await _exit_of(pid)
-            log.error("supervisord.ended", pid=pid)
+        await keep_up(self._supervisord, external=self._is_external, on_up=self._reconciler.wake)
 
     async def _tell(self) -> None:
         """Tell callbacks what happens, once it is known what there is."""
@@ -440,14 +428,3 @@ async def _keep(name: str, loop: Callable[[], Awaitable[None]]) -> None:
         except Exception:
             log.exception("loop.failed", loop=name)
         await asyncio.sleep(LOOP_AGAIN_S)
-
-
-async def _exit_of(pid: int) -> None:
-    try:
-        descriptor = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return
-    try:
-        await wait_for_exit(descriptor)
-    finally:
-        os.close(descriptor)
