@@ -200,7 +200,8 @@ servers:
         """End whatever is left, by pid."""
         if (self.directory / "daemon.log").exists():
             LOST.append(self.log.count("publisher.unplayable"))
-            print(self.log)  # shown where a test fails
+            if "PYTEST_CURRENT_TEST" in os.environ:
+                print(self.log)  # shown where a test fails
         if self.process is not None and self.process.poll() is None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.stop()
