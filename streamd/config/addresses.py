@@ -3,6 +3,7 @@
 import ipaddress
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from streamd.config.user_info import misleading
 
@@ -85,6 +86,7 @@ def split_address(text: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
+@lru_cache(maxsize=4096)  # each status asks it for every publisher and target
 def is_loopback(host: str) -> bool:
     """Tell whether a host, as in an address, is this machine alone."""
     if host == "localhost":
