@@ -206,7 +206,7 @@ def test_what_is_pulled_on_demand_runs_while_somebody_watches(
 ) -> None:
     here = own_address()
     if here is None:
-        pytest.skip("this machine has no address but the loopback, where nobody counts as a viewer")
+        pytest.skip("NOT TESTED: no address but the loopback, where nobody counts as a viewer")
     address = f"url: '{platform.url('in/far')}', on_demand: true"
     daemon.write(configured(daemon, f"  far: {{source: {{{address}}}}}\n"))
     daemon.start()

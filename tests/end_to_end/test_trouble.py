@@ -157,7 +157,7 @@ def test_hooks_on_ipv6_let_publishers_in_and_targets_are_heard(
     daemon: Streamd, platform: Receiver
 ) -> None:
     if not has_ipv6():
-        pytest.skip("this machine has no IPv6")
+        pytest.skip("NOT TESTED: this machine has no IPv6")
     target = f"targets: {{t1: {{stream: show, url: '{platform.url('in/k')}'}}}}\n"
     head = daemon.head().replace(f"127.0.0.1:{daemon.hooks}", f"[::1]:{daemon.hooks}")
     daemon.write(head + BASE + target)

@@ -529,7 +529,7 @@ def test_a_directory_is_looked_at_as_running_processes_see_it(tmp_path: Path) ->
         assert unit.stdin is not None
         assert unit.stdout is not None
         if unit.stdout.readline() != "ready\n":
-            pytest.skip("cannot mount here")
+            pytest.skip("NOT TESTED: mounting is not allowed here")
         seen = look_at(closed, [unit.pid], is_own=True)
         assert (seen.read_only, seen.hidden, seen.writable) == (True, False, True)
         assert look_at(hidden, [unit.pid], is_own=True).hidden

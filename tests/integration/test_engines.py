@@ -154,7 +154,7 @@ async def test_a_player_elsewhere_is_seen_to_wait_until_there_is_a_publisher(
 ) -> None:
     outside = own_address()
     if outside is None:
-        pytest.skip("this machine has no address but loopback")
+        pytest.skip("NOT TESTED: this machine has no address but loopback")
     waited = "live/cam" if server.spec.engine == "srs" else "lot/west/cam"
 
     async def waits() -> bool:

@@ -169,7 +169,7 @@ async def test_a_player_who_waits_from_the_question_on_keeps_the_stream(
 async def test_a_player_by_another_protocol_is_seen_to_wait(server: RunningServer, by: str) -> None:
     outside = own_address()
     if outside is None:
-        pytest.skip("this machine has no address but loopback")
+        pytest.skip("NOT TESTED: this machine has no address but loopback")
     url = f"http://{outside}:{server.spec.http}"
     async with aiohttp.ClientSession() as session:
         if by == "whep":

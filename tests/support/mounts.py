@@ -23,7 +23,7 @@ def small_disk(directory: Path, size: str) -> Iterator[Path]:
         text=True,
     )
     if done.returncode != 0:
-        pytest.skip(f"cannot mount here: {done.stderr.strip()}")
+        pytest.skip(f"NOT TESTED: mounting is not allowed here: {done.stderr.strip()}")
     try:
         yield directory
     finally:
@@ -39,12 +39,12 @@ def hanging_mount(directory: Path) -> Iterator[Path]:
     try:
         descriptor = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC)
     except OSError as error:
-        pytest.skip(f"cannot mount here: /dev/fuse: {error.strerror}")
+        pytest.skip(f"NOT TESTED: mounting is not allowed here: /dev/fuse: {error.strerror}")
     options = f"fd={descriptor},rootmode=40000,user_id=0,group_id=0"
     place = os.fsencode(directory)
     if _libc.mount(b"hanging", place, b"fuse", 0, options.encode()) != 0:
         os.close(descriptor)
-        pytest.skip(f"cannot mount here: {os.strerror(ctypes.get_errno())}")
+        pytest.skip(f"NOT TESTED: mounting is not allowed here: {os.strerror(ctypes.get_errno())}")
     try:
         yield directory
     finally:
